@@ -1,0 +1,163 @@
+"""Everything known about one program's run, frozen; it knows nothing of promises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003  read at run time by the decoder
+from dataclasses import dataclass, field
+
+from fixtures.load.ledger import Ledger  # noqa: TC001  read at run time by the decoder
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Series:
+    """Raw samples of one series: `points` are (Unix seconds, value) in order."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+
+    def value_at(self, instant: float, *, tolerance: float = 0.002) -> float | None:
+        """The sample taken at `instant` (seconds), or None."""
+        for at, value in self.points:
+            if abs(at - instant) <= tolerance:
+                return value
+        return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """A phase as it really ran: [start, end) in Unix seconds; `rung` is the value that the program intends there."""
+
+    name: str
+    start: float
+    end: float
+    wanted_rps: float
+    faults: tuple[str, ...] = ()
+    rung: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notification:
+    """What a receiver got from Alertmanager; `at` is the arrival. What it refused is here too."""
+
+    receiver: str
+    at: float
+    accepted: bool
+    status: int
+    path: str
+    body: Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """One scrape target as Prometheus lists it."""
+
+    job: str
+    instance: str
+    health: str
+    last_error: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadedRule:
+    """An alerting or recording rule as Prometheus says that it loaded it; `for_seconds` are real seconds."""
+
+    name: str
+    kind: str
+    expr: str
+    for_seconds: float = 0.0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    health: str = ""
+    last_error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """A query's values at every evaluation of the rules: `points` are (Unix seconds, value or absent)."""
+
+    query: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Death:
+    """A component that ended though nobody stopped it; `log` holds its last lines."""
+
+    component: str
+    at: float
+    detail: str
+    log: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrival:
+    """Whether a backend had taken in the last thing that was sent, and after how many seconds it was seen."""
+
+    backend: str
+    ok: bool
+    seconds: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """An earlier run of the same program that proved nothing, and why."""
+
+    tempo: float
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """The texts that were judged: as shipped (unmodified files) and as given to the servers (tempo applied)."""
+
+    rules_shipped: Mapping[str, str]
+    rules_given: Mapping[str, str]
+    alertmanager_shipped: str
+    alertmanager_given: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timeline:
+    """One program on one cell. Durations are real seconds unless a name says otherwise."""
+
+    schema: int
+    program: str
+    cell: str
+    tempo: float
+    begun: float
+    ended: float
+    scrape_interval: float
+    evaluation_interval: float
+    phases: tuple[Span, ...]
+    ledger: Ledger
+    config: Config
+    needs: tuple[str, ...] = ()
+    alerts: tuple[Series, ...] = ()
+    """Raw samples of `ALERTS`, each series with its `alertname` and `alertstate`."""
+    up: tuple[Series, ...] = ()
+    scrape_durations: tuple[Series, ...] = ()
+    measures: Mapping[str, Measured] = field(default_factory=dict)
+    """By alert name: the contract's measure at each evaluation."""
+    evaluations: tuple[float, ...] = ()
+    """The timestamps at which the rules of the alerts were evaluated."""
+    missed_evaluations: float = 0.0
+    targets: tuple[Target, ...] = ()
+    rules: tuple[LoadedRule, ...] = ()
+    notifications: tuple[Notification, ...] = ()
+    deaths: tuple[Death, ...] = ()
+    arrivals: tuple[Arrival, ...] = ()
+    troubles: tuple[str, ...] = ()
+    """What went wrong while the stack was read; a trouble is never a pass."""
+    attempts: tuple[Attempt, ...] = ()
+    queries: Mapping[str, str] = field(default_factory=dict)
+    """By what was read: the query that read it, for findings."""
+
+    def phase(self, name: str) -> Span:
+        """The phase `name`. Raises KeyError with the names there are."""
+        for span in self.phases:
+            if span.name == name:
+                return span
+        raise KeyError(f"no phase {name!r} in {self.program}; phases: {', '.join(s.name for s in self.phases)}")
