@@ -1,0 +1,338 @@
+"""
+How a folder of documents becomes a contract: every key read, every promise checked against the others.
+
+It knows the documents' shape; it must not know a gateway, a stack or a judge.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conformance.contract.model import (
+    AlertForm,
+    AlertPromise,
+    Contract,
+    Correction,
+    Direction,
+    Level,
+    ReceiverKind,
+    ReceiverPromise,
+    Route,
+    Target,
+    Timing,
+    Unit,
+)
+from conformance.contract.parse import ContractError, Reader, listed, near_miss, read
+from fixtures.language.promql import Layout, PromqlError, Shape, shape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+SHIPPED = Path(__file__).parent / "documents"
+DOCUMENTS = ("targets.yaml", "alerts.yaml", "routes.yaml")
+
+_MIRRORED = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
+_ENDPOINTS = {
+    ReceiverKind.SLACK: (re.compile(r"https?://[^\s/]+/\S*"), "https://hooks.slack.com/services"),
+    ReceiverKind.PAGERDUTY: (re.compile(r"https?://[^\s/]+/\S*"), "https://events.pagerduty.com/v2/enqueue"),
+    ReceiverKind.EMAIL: (re.compile(r"mailto:[^\s@]+@[^\s@]+"), "mailto:alerts@example.org"),
+}
+
+
+def load(directory: Path | None = None) -> Contract:
+    """
+    The contract in a folder, by default the shipped one; whatever is doubtful in it is a `ContractError`.
+    """
+    folder = (SHIPPED if directory is None else directory).resolve()
+    label = folder.name
+    _expect(folder, label)
+    readers = {name: read(folder / name, label=f"{label}/{name}") for name in DOCUMENTS}
+    looks = _targets(readers["targets.yaml"])
+    routing = _routes(readers["routes.yaml"])
+    alerts = _alerts(readers["alerts.yaml"], routing)
+    return Contract(
+        timing=Timing(
+            scrape_interval=looks.scrape_interval,
+            evaluation_interval=looks.evaluation_interval,
+            group_wait=routing.group_wait,
+            group_interval=routing.group_interval,
+            repeat_interval=routing.repeat_interval,
+            group_by=routing.group_by,
+        ),
+        targets=looks.targets,
+        alerts=alerts,
+        routes=routing.routes,
+        default_route=routing.default,
+        receivers=routing.receivers,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Looks:
+    scrape_interval: timedelta
+    evaluation_interval: timedelta
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Routing:
+    group_by: tuple[str, ...]
+    group_wait: timedelta
+    group_interval: timedelta
+    repeat_interval: timedelta
+    receivers: tuple[ReceiverPromise, ...]
+    default: Route
+    routes: tuple[Route, ...]
+
+    def of(self, severity: str) -> Route:
+        return next((route for route in self.routes if route.severity == severity), self.default)
+
+
+def _expect(folder: Path, label: str) -> None:
+    try:
+        present = {entry.name for entry in folder.iterdir()}
+    except OSError as error:
+        raise ContractError(f"the contract cannot be read: {error.strerror or error}", file=str(folder)) from error
+    if not present:
+        raise ContractError(f"the contract is an empty folder {listed(DOCUMENTS)}", file=str(folder))
+    missing = [name for name in DOCUMENTS if name not in present]
+    for name in sorted(present.difference(DOCUMENTS)):
+        meant = near_miss(name, missing) or f" {listed(DOCUMENTS)}"
+        raise ContractError(f"is not a document of a contract{meant}", file=f"{label}/{name}")
+    if missing:
+        raise ContractError(f"the contract lacks {', '.join(missing)}", file=str(folder))
+
+
+def _targets(document: Reader) -> _Looks:
+    timing = document.mapping("timing")
+    scrape = _period(timing, "scrape_interval")
+    evaluation = _period(timing, "evaluation_interval")
+    timing.document()
+    entries = document.sequence("targets")
+    targets = tuple(
+        Target(
+            job=entry.name("job"),
+            port=_port(entry) if entry.has("port") else None,
+            level=entry.choice("level", Level),
+            promise=entry.text("promise"),
+            document=entry.document(),
+        )
+        for entry in entries
+    )
+    document.finish()
+    _distinct(entries, "job", [target.job for target in targets])
+    return _Looks(scrape_interval=scrape, evaluation_interval=evaluation, targets=targets)
+
+
+def _routes(document: Reader) -> _Routing:
+    timing = document.mapping("timing")
+    default = document.mapping("default")
+    receiver_entries = document.sequence("receivers")
+    route_entries = document.sequence("routes")
+    receivers = tuple(_receiver(entry) for entry in receiver_entries)
+    timing.document()
+    routing = _Routing(
+        group_by=timing.texts("group_by"),
+        group_wait=timing.duration("group_wait"),
+        group_interval=_period(timing, "group_interval"),
+        repeat_interval=_period(timing, "repeat_interval"),
+        receivers=receivers,
+        default=Route(severity=None, receiver=default.text("receiver"), document=default.document()),
+        routes=tuple(
+            Route(severity=entry.name("severity"), receiver=entry.text("receiver"), document=entry.document())
+            for entry in route_entries
+        ),
+    )
+    document.finish()
+    known = [receiver.name for receiver in receivers]
+    _distinct(receiver_entries, "name", known)
+    _distinct(route_entries, "severity", [str(route.severity) for route in routing.routes])
+    for entry, route in zip((default, *route_entries), (routing.default, *routing.routes), strict=True):
+        if route.receiver not in known:
+            meant = near_miss(route.receiver, known) or f" {listed(known)}"
+            raise entry.error("receiver", f"there is no receiver '{route.receiver}'{meant}")
+    return routing
+
+
+def _receiver(entry: Reader) -> ReceiverPromise:
+    kind = entry.choice("kind", ReceiverKind)
+    endpoint = entry.text("endpoint")
+    pattern, example = _ENDPOINTS[kind]
+    if not pattern.fullmatch(endpoint):
+        raise entry.error("endpoint", f"'{endpoint}' is not an endpoint of {kind} (like {example})")
+    return ReceiverPromise(
+        name=entry.name("name"),
+        kind=kind,
+        endpoint=endpoint,
+        send_resolved=entry.flag("send_resolved"),
+        document=entry.document(),
+    )
+
+
+def _alerts(document: Reader, routing: _Routing) -> tuple[AlertPromise, ...]:
+    entries = document.sequence("alerts")
+    alerts = tuple(_alert(entry, routing) for entry in entries)
+    document.finish()
+    _distinct(entries, "name", [alert.name for alert in alerts])
+    return alerts
+
+
+def _alert(entry: Reader, routing: _Routing) -> AlertPromise:
+    documented = entry.mapping("documented")
+    shipped = entry.mapping("shipped")
+    corrections = entry.sequence("corrections") if entry.has("corrections") else ()
+    alert = AlertPromise(
+        name=entry.name("name"),
+        level=entry.choice("level", Level),
+        documented=_form(documented),
+        shipped=_form(shipped),
+        corrections=tuple(_correction(each) for each in corrections),
+        measure=entry.text("measure"),
+        threshold=entry.number("threshold"),
+        direction=entry.choice("direction", Direction),
+        unit=entry.choice("unit", Unit),
+        environment=entry.numbers("environment") if entry.has("environment") else {},
+        receiver=entry.text("receiver"),
+        resolved_notification=entry.flag("resolved_notification"),
+        document=entry.document(),
+    )
+    entry.finish()
+    _shape(documented, "expr", alert.documented.expr)
+    _agree(entry, shipped, alert)
+    _explained(shipped, corrections, alert)
+    _delivered(entry, alert, routing)
+    return alert
+
+
+def _form(entry: Reader) -> AlertForm:
+    labels = entry.table("labels")
+    if "severity" not in labels:
+        close = near_miss("severity", labels).replace("did you mean", "is it meant by")
+        raise entry.error("labels", f"missing label 'severity'{close}")
+    return AlertForm(
+        expr=entry.text("expr"), for_=entry.duration("for"), labels=labels, annotations=entry.table("annotations")
+    )
+
+
+def _correction(entry: Reader) -> Correction:
+    defect = entry.name("defect") if entry.has("defect") else None
+    return Correction(
+        part=entry.text("part"), reason=entry.text("reason"), line=entry.whole("line", least=1), defect=defect
+    )
+
+
+def _agree(entry: Reader, form: Reader, alert: AlertPromise) -> None:
+    """
+    The measure, the threshold and the direction say what the shipped expression says.
+    """
+    shipped = _shape(form, "expr", alert.shipped.expr)
+    measure = _bare(_shape(entry, "measure", alert.measure))
+    if _compared(measure) is not None:
+        raise entry.error("measure", f"'{alert.measure}' compares; a measure is the quantity alone")
+    # A ratio may ship where the document counts: 90 connections of 100 are 0.9.
+    values = [alert.threshold, *(alert.threshold / each for each in alert.environment.values() if each)]
+    seen = [_value(token.text) for token in Layout(alert.shipped.expr).numbers()]
+    if not any(math.isclose(value, number) for value in values for number in seen):
+        wanted = " or ".join(f"{value:g}" for value in values)
+        raise entry.error("threshold", f"{wanted} does not appear in the shipped '{alert.shipped.expr}'")
+    compared = _compared(shipped)
+    if compared is None:
+        return
+    quantity, operator, threshold = compared
+    same = quantity == measure and operator == alert.direction and threshold == alert.threshold
+    if not same and not alert.environment:
+        claimed = f"'{alert.measure} {alert.direction} {alert.threshold:g}'"
+        raise entry.error("measure", f"with direction and threshold it is {claimed}, but '{alert.shipped.expr}' ships")
+
+
+def _explained(form: Reader, corrections: Sequence[Reader], alert: AlertPromise) -> None:
+    """
+    Every difference between the documented and the shipped form has its reason, and no reason is without a difference.
+    """
+    documented, shipped = alert.documented.parts(), alert.shipped.parts()
+    differing = sorted(each for each in {*documented, *shipped} if documented.get(each) != shipped.get(each))
+    for reader, correction in zip(corrections, alert.corrections, strict=True):
+        if correction.part not in differing:
+            meant = near_miss(correction.part, differing) or f" {listed(differing)}"
+            raise reader.error("part", f"'{correction.part}' does not differ from the documented form{meant}")
+    unexplained = [each for each in differing if each not in {correction.part for correction in alert.corrections}]
+    if unexplained:
+        raise form.error("", f"'{unexplained[0]}' differs from the documented form, and no correction says why")
+
+
+def _delivered(entry: Reader, alert: AlertPromise, routing: _Routing) -> None:
+    """
+    The alert's receiver is the one to which its severity is routed, and it says what is promised.
+    """
+    route = routing.of(alert.shipped.severity)
+    known = {receiver.name: receiver for receiver in routing.receivers}
+    if alert.receiver not in known:
+        meant = near_miss(alert.receiver, known) or f" {listed(known)}"
+        raise entry.error("receiver", f"there is no receiver '{alert.receiver}'{meant}")
+    if route.receiver != alert.receiver:
+        meant = near_miss(alert.shipped.severity, [str(each.severity) for each in routing.routes])
+        hint = "" if route.severity else f" by default{meant}"
+        reason = f"'{alert.receiver}', but severity '{alert.shipped.severity}' is routed to '{route.receiver}'{hint}"
+        raise entry.error("receiver", reason)
+    if alert.resolved_notification and not known[alert.receiver].send_resolved:
+        reason = f"a resolved notification is promised, but receiver '{alert.receiver}' sends none"
+        raise entry.error("resolved_notification", reason)
+
+
+def _shape(entry: Reader, key: str, text: str) -> Shape:
+    try:
+        return shape(text)
+    except PromqlError as error:
+        raise entry.error(key, f"is not PromQL: {error}") from error
+
+
+def _bare(found: Shape) -> Shape:
+    while found.kind == "paren":
+        found = found.parts[0]
+    return found
+
+
+def _compared(found: Shape) -> tuple[Shape, str, float] | None:
+    """
+    A plain comparison of a quantity with a number, the number on either side; None for anything else.
+    """
+    found = _bare(found)
+    operator = str(found.facts[0]) if found.kind == "binary" else ""
+    if operator not in _MIRRORED or found.facts[1:]:
+        return None
+    left, right = map(_bare, found.parts)
+    if right.kind == "number":
+        return left, operator, _value(str(right.facts[0]))
+    if left.kind == "number":
+        return right, _MIRRORED[operator], _value(str(left.facts[0]))
+    return None
+
+
+def _value(text: str) -> float:
+    return float(int(text, 16)) if text[:2].lower() == "0x" else float(text)
+
+
+def _period(entry: Reader, key: str) -> timedelta:
+    found = entry.duration(key)
+    if not found:
+        raise entry.error(key, "an interval cannot be zero")
+    return found
+
+
+def _port(entry: Reader) -> int:
+    port = entry.whole("port", least=1)
+    if port > 65535:
+        raise entry.error("port", f"{port} is not a port (1 to 65535)")
+    return port
+
+
+def _distinct(entries: Sequence[Reader], key: str, names: Sequence[str]) -> None:
+    for number, name in enumerate(names):
+        first = names.index(name)
+        if first != number:
+            raise entries[number].error(key, f"'{name}' stands twice, first on line {entries[first].line}")

@@ -1,0 +1,297 @@
+"""
+What a monitoring contract is: promises as values, with the clauses that they make.
+
+It knows what is claimed; it must not know how a claim is observed or judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
+
+from conformance.contract.parse import ContractError, listed, near_miss
+from fixtures.language.durations import format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+T = TypeVar("T")
+
+
+class Level(StrEnum):
+    """
+    How much hangs on a clause: a run is conformant only if every MUST holds.
+    """
+
+    MUST = "MUST"
+    SHOULD = "SHOULD"
+
+
+class Signal(StrEnum):
+    """
+    Where a clause is observed.
+    """
+
+    METRICS = "metrics"
+    ALERTS = "alerts"
+    LOGS = "logs"
+    TRACES = "traces"
+    HEALTH = "health"
+    DASHBOARDS = "dashboards"
+    TARGETS = "targets"
+    ROUTES = "routes"
+    AGREEMENT = "agreement"
+
+
+class Direction(StrEnum):
+    """
+    The side of a threshold on which an alert fires.
+    """
+
+    ABOVE = ">"
+    BELOW = "<"
+
+
+class Unit(StrEnum):
+    """
+    What a threshold or a metric is counted in, as the document says it.
+    """
+
+    ERRORS_PER_SECOND = "errors/s"
+    REQUESTS_PER_SECOND = "requests/s"
+    SECONDS = "s"
+    BYTES = "bytes"
+    CONNECTIONS = "connections"
+    RATIO = "ratio"
+    REQUESTS = "requests"
+    ERRORS = "errors"
+    EXECUTIONS = "executions"
+    USERS = "users"
+    TOKENS = "tokens"
+    DOLLARS = "dollars"
+    OPERATIONS = "operations"
+
+
+class ReceiverKind(StrEnum):
+    """
+    The protocol in which a receiver is spoken to.
+    """
+
+    SLACK = "slack"
+    PAGERDUTY = "pagerduty"
+    EMAIL = "email"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Clause:
+    """
+    One documented promise; its id is the same in code, in reports and on the command line.
+    """
+
+    id: str
+    signal: Signal
+    level: Level
+    promise: str
+    document: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Correction:
+    """
+    Why a shipped form differs from the documented one in one part, and where the document is wrong.
+    """
+
+    part: str
+    reason: str
+    line: int
+    defect: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timing:
+    """
+    The intervals at which the documented stack looks, decides and speaks.
+    """
+
+    scrape_interval: timedelta
+    evaluation_interval: timedelta
+    group_wait: timedelta
+    group_interval: timedelta
+    repeat_interval: timedelta
+    group_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """
+    A scrape job that must be up; the port is the documented one, where the document names it.
+    """
+
+    job: str
+    port: int | None
+    level: Level
+    promise: str
+    document: str
+
+    def clauses(self) -> tuple[Clause, ...]:
+        return (
+            Clause(
+                id=f"target/{self.job}",
+                signal=Signal.TARGETS,
+                level=self.level,
+                promise=self.promise,
+                document=self.document,
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Route:
+    """
+    Which receiver is called for a severity; None stands for every severity that no other route names.
+    """
+
+    severity: str | None
+    receiver: str
+    document: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReceiverPromise:
+    """
+    A place where pages land; the endpoint is the public one, which a run maps to a receiver of its own.
+    """
+
+    name: str
+    kind: ReceiverKind
+    endpoint: str
+    send_resolved: bool
+    document: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AlertForm:
+    """
+    One wording of an alerting rule, at real durations; the severity is one of its labels.
+    """
+
+    expr: str
+    for_: timedelta
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+    @property
+    def severity(self) -> str:
+        return self.labels["severity"]
+
+    def parts(self) -> dict[str, object]:
+        """
+        The form as named parts, so that two forms can be compared part by part.
+        """
+        named: dict[str, object] = {"expr": self.expr, "for": self.for_}
+        named |= {f"labels.{name}": text for name, text in self.labels.items()}
+        named |= {f"annotations.{name}": text for name, text in self.annotations.items()}
+        return named
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AlertPromise:
+    """
+    An alert with a threshold: when it speaks, when it is silent, whom it tells.
+
+    The measure is the alert's quantity without the comparison, in the unit of the document, so that a stimulus can be
+    put on either side of the threshold whatever the shipped expression looks like.
+    """
+
+    name: str
+    level: Level
+    documented: AlertForm
+    shipped: AlertForm
+    corrections: tuple[Correction, ...]
+    measure: str
+    threshold: float
+    direction: Direction
+    unit: Unit
+    environment: Mapping[str, float]
+    receiver: str
+    resolved_notification: bool
+    document: str
+
+    def clauses(self, *, delivery: str) -> tuple[Clause, ...]:
+        """
+        What is judged of the alert; `delivery` is where the document says which receiver is called.
+        """
+        beyond, short = ("above", "below") if self.direction is Direction.ABOVE else ("below", "above")
+        bound = f"{self.threshold:g} {self.unit}"
+        waits = format_duration(self.shipped.for_)
+        told = "the firing and then the resolved one" if self.resolved_notification else "the firing one"
+        promises = {
+            "shipped": "the loaded rule is the shipped one: expression, for, labels and annotations",
+            "silent-below": f"does not fire while its measure stays {short} {bound}",
+            "fires-above": f"fires when its measure stays {beyond} {bound}",
+            "for": f"is pending for {waits} before it fires, exact to the evaluation",
+            "resolves": f"ends at the evaluation after its measure is back {short} {bound}",
+            "delivered": f"receiver {self.receiver} gets exactly one notification of each change, {told}",
+        }
+        return tuple(
+            Clause(
+                id=f"alert/{self.name}/{aspect}",
+                signal=Signal.ALERTS,
+                level=self.level,
+                promise=f"{self.name}: {promise}",
+                document=delivery if aspect == "delivered" else self.document,
+            )
+            for aspect, promise in promises.items()
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contract:
+    """
+    Everything that is claimed, and nothing that is not judged.
+    """
+
+    timing: Timing
+    targets: tuple[Target, ...]
+    alerts: tuple[AlertPromise, ...]
+    routes: tuple[Route, ...]
+    default_route: Route
+    receivers: tuple[ReceiverPromise, ...]
+
+    def alert(self, name: str) -> AlertPromise:
+        return _find("alert", name, {each.name: each for each in self.alerts})
+
+    def target(self, job: str) -> Target:
+        return _find("target", job, {each.job: each for each in self.targets})
+
+    def receiver(self, name: str) -> ReceiverPromise:
+        return _find("receiver", name, {each.name: each for each in self.receivers})
+
+    def route(self, severity: str) -> Route:
+        """
+        The route of a severity; one that no route names goes to the default, as Alertmanager does it.
+        """
+        return next((each for each in self.routes if each.severity == severity), self.default_route)
+
+    def clauses(self) -> tuple[Clause, ...]:
+        """
+        Every clause that this contract claims, in the order of its documents.
+        """
+        targets = [clause for target in self.targets for clause in target.clauses()]
+        alerts = [
+            clause
+            for alert in self.alerts
+            for clause in alert.clauses(delivery=self.route(alert.shipped.severity).document)
+        ]
+        return (*targets, *alerts)
+
+    def clause(self, clause_id: str) -> Clause:
+        return _find("clause", clause_id, {each.id: each for each in self.clauses()})
+
+
+def _find(noun: str, name: str, known: Mapping[str, T]) -> T:
+    if name not in known:
+        raise ContractError(f"the contract has no {noun} '{name}'{near_miss(name, known) or f' {listed(known)}'}")
+    return known[name]
