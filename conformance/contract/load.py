@@ -255,14 +255,18 @@ def _explained(form: Reader, corrections: Sequence[Reader], alert: AlertPromise)
     Every difference between the documented and the shipped form has its reason, and no reason is without a difference.
     """
     documented, shipped = alert.documented.parts(), alert.shipped.parts()
-    differing = sorted(each for each in {*documented, *shipped} if documented.get(each) != shipped.get(each))
+    for part in documented:
+        if part not in shipped:
+            raise form.error("", f"lacks '{part}', which is documented")
+    differing = sorted(part for part in shipped if documented.get(part) != shipped[part])
     for reader, correction in zip(corrections, alert.corrections, strict=True):
         if correction.part not in differing:
             meant = near_miss(correction.part, differing) or f" {listed(differing)}"
             raise reader.error("part", f"'{correction.part}' does not differ from the documented form{meant}")
-    unexplained = [each for each in differing if each not in {correction.part for correction in alert.corrections}]
-    if unexplained:
-        raise form.error("", f"'{unexplained[0]}' differs from the documented form, and no correction says why")
+    explained = {correction.part for correction in alert.corrections}
+    for part in differing:
+        if part not in explained:
+            raise form.error("", f"'{part}' differs from the documented form, and no correction says why")
 
 
 def _delivered(entry: Reader, alert: AlertPromise, routing: _Routing) -> None:

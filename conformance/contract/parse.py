@@ -112,10 +112,7 @@ class Reader:
         return self._error(self._values.get(key, self._node), self._at(key), reason)
 
     def text(self, key: str) -> str:
-        node = self._scalar(key, "str", "text")
-        if not node.value.strip():
-            raise self.error(key, "is empty")
-        return str(node.value)
+        return self._text(self._value(key), self._at(key))
 
     def name(self, key: str) -> str:
         """
@@ -142,7 +139,7 @@ class Reader:
         return int(number)
 
     def flag(self, key: str) -> bool:
-        node = self._scalar(key, "bool", "true or false")
+        node = self._scalar(self._value(key), self._at(key), "bool", "true or false")
         if node.value not in ("true", "false"):
             raise self.error(key, f"'{node.value}' is not true or false")
         return bool(node.value == "true")
@@ -221,17 +218,17 @@ class Reader:
             raise self._error(self._node, self._path, f"missing key '{key}'{seen}")
         return self._values[key]
 
-    def _scalar(self, key: str, tag: str, wanted: str) -> ScalarNode:
-        return self._as_scalar(self._value(key), self._at(key), tag, wanted)
-
-    def _as_scalar(self, node: Node, path: str, tag: str, wanted: str) -> ScalarNode:
+    def _scalar(self, node: Node, path: str, tag: str, wanted: str) -> ScalarNode:
         if not isinstance(node, ScalarNode) or node.tag != _TAG + tag:
             quote = "; put it in quotes" if tag == "str" and isinstance(node, ScalarNode) and node.value else ""
             raise self._error(node, path, f"expected {wanted}, not {_called(node)}{quote}")
         return node
 
     def _text(self, node: Node, path: str) -> str:
-        return str(self._as_scalar(node, path, "str", "text").value)
+        text = str(self._scalar(node, path, "str", "text").value)
+        if not text.strip():
+            raise self._error(node, path, "is empty")
+        return text
 
     def _number(self, node: Node, path: str) -> float:
         if not isinstance(node, ScalarNode) or node.style is not None or not _NUMBER.fullmatch(node.value):
