@@ -1,0 +1,150 @@
+"""Reads everything that the stack says about one program's run, once, and freezes it into a timeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from conformance.observe import settled
+from conformance.observe.client import Client, ObserveError
+from conformance.observe.prometheus import Prometheus, raw_query
+from conformance.observe.receivers import received
+from conformance.timeline.model import SCHEMA, Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from conformance.timeline.model import (
+        Arrival,
+        Attempt,
+        Config,
+        Death,
+        LoadedRule,
+        Measured,
+        Notification,
+        Series,
+        Span,
+        Target,
+    )
+    from fixtures.load.ledger import Ledger
+
+T = TypeVar("T")
+ALERTS, UP, SCRAPE_DURATION = "ALERTS", "up", "scrape_duration_seconds"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deed:
+    """What was done on a cell, as the performer knows it."""
+
+    program: str
+    cell: str
+    tempo: float
+    begun: float
+    ended: float
+    phases: tuple[Span, ...]
+    ledger: Ledger
+    scrape_interval: float
+    evaluation_interval: float
+    config: Config
+    needs: tuple[str, ...]
+    measures: Mapping[str, str]
+    missed_before: float
+    deaths: tuple[Death, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    troubles: tuple[str, ...] = ()
+
+
+class _Reading:
+    """Collects what could be read and why the rest could not: one dead backend does not hide what the others say."""
+
+    def __init__(self) -> None:
+        self.troubles: list[str] = []
+
+    def of(self, read: Callable[[], T], otherwise: T) -> T:
+        try:
+            return read()
+        except ObserveError as error:
+            self.troubles.append(str(error))
+            return otherwise
+
+
+def timeline(deed: Deed, *, prometheus_url: str, receivers_url: str) -> Timeline:
+    """The timeline of `deed`. What a backend does not answer is in `troubles`, never an empty answer alone."""
+    reading = _Reading()
+    alerts: tuple[Series, ...] = ()
+    up: tuple[Series, ...] = ()
+    durations: tuple[Series, ...] = ()
+    targets: tuple[Target, ...] = ()
+    rules: tuple[LoadedRule, ...] = ()
+    measures: dict[str, Measured] = {}
+    evaluations: tuple[float, ...] = ()
+    missed = 0.0
+    with Client(f"prometheus of {deed.cell}", prometheus_url) as client:
+        prometheus = Prometheus(client)
+        arrival: Arrival = settled.scraped(prometheus, after=deed.ended)
+        start, end = deed.begun, deed.ended
+        if arrival.ok:
+            alerts = reading.of(lambda: prometheus.samples(ALERTS, start=start, end=end), ())
+            up = reading.of(lambda: prometheus.samples(UP, start=start, end=end), ())
+            durations = reading.of(lambda: prometheus.samples(SCRAPE_DURATION, start=start, end=end), ())
+            targets = reading.of(prometheus.targets, ())
+            rules, phases = reading.of(prometheus.rules, ((), {}))
+            missed = reading.of(prometheus.missed_evaluations, 0.0) - deed.missed_before
+            evaluations = _evaluations(deed, alerts, phases)
+            for alert, query in deed.measures.items():
+                if evaluations:
+                    measures[alert] = reading.of(
+                        lambda query=query: prometheus.measured(  # type: ignore[misc]
+                            query, start=evaluations[0], end=evaluations[-1], step=deed.evaluation_interval
+                        ),
+                        None,  # type: ignore[arg-type]
+                    )
+    with Client("receivers", receivers_url) as client:
+        notifications: tuple[Notification, ...] = reading.of(lambda: received(client), ())
+    return Timeline(
+        schema=SCHEMA,
+        program=deed.program,
+        cell=deed.cell,
+        tempo=deed.tempo,
+        begun=deed.begun,
+        ended=deed.ended,
+        scrape_interval=deed.scrape_interval,
+        evaluation_interval=deed.evaluation_interval,
+        phases=deed.phases,
+        ledger=deed.ledger,
+        config=deed.config,
+        needs=deed.needs,
+        alerts=alerts,
+        up=up,
+        scrape_durations=durations,
+        measures={alert: measured for alert, measured in measures.items() if measured is not None},
+        evaluations=evaluations,
+        missed_evaluations=missed,
+        targets=targets,
+        rules=rules,
+        notifications=notifications,
+        deaths=deed.deaths,
+        arrivals=(arrival,),
+        troubles=(*deed.troubles, *reading.troubles),
+        attempts=deed.attempts,
+        queries={
+            name: raw_query(name, start=start, end=end) + f" @ {end:.3f}" for name in (ALERTS, UP, SCRAPE_DURATION)
+        },
+    )
+
+
+def _evaluations(deed: Deed, alerts: tuple[Series, ...], phases: Mapping[str, float]) -> tuple[float, ...]:
+    """
+    When the alerts' group was evaluated: a grid of the interval, in whole milliseconds.
+
+    Its phase is that of any sample of ALERTS, which is written with the evaluation's own timestamp; where no alert was
+    ever pending, that of the last evaluation that Prometheus reports, which is a few milliseconds late.
+    """
+    known = [point[0] for one in alerts if one.labels.get("alertname") in deed.measures for point in one.points]
+    known = known or [at for alert, at in phases.items() if alert in deed.measures and at > 0]
+    if not known:
+        return ()
+    interval = deed.evaluation_interval
+    first = known[0] - interval * int((known[0] - deed.begun) / interval)
+    count = int((deed.ended - first) / interval)
+    return tuple(round(first + n * interval, 3) for n in range(count + 1))
