@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _LONGEST = 4_000
 _MOST_FINDINGS = 20
+_LONGEST_SUMMARY = 300
+# On a phone five columns fit only if the longest head may break.
+_NARROW = {Status.UNSUPPORTED: "unsup&shy;ported"}
 _OPEN_AT_MOST = 12
 """So many things not proven are shown unfolded; more would bury the matrix."""
 
@@ -82,7 +85,7 @@ def _not_proven(report: Report) -> Iterator[str]:
     yield '<section id="not-proven"><h2>Not proven</h2>'
     groups = matrix.not_proven(report)
     if not groups:
-        yield '<p class="quiet">Nothing: every clause holds.</p>'
+        yield f'<p class="quiet">{"Every clause holds." if report.clauses else "There is no clause to prove."}</p>'
     for number, group in enumerate(groups):
         yield from _group(group, unfolded=number < _OPEN_AT_MOST and group.status is Status.BROKEN)
     yield "</section>"
@@ -94,13 +97,13 @@ def _group(group: Group, *, unfolded: bool) -> Iterator[str]:
     name = count(len(group.clauses), "clause") if several else _id(first.id)
     yield f'<details class="card {group.status}"{" open" if unfolded else ""}>'
     yield f"<summary>{_chip(group.status)}<span class=name>{name}{_level(first)}</span>"
-    yield f'<span class="reason">{_text(cut(group.reason, 300))}</span></summary>'
+    yield f'<span class="reason">{_text(cut(group.reason, _LONGEST_SUMMARY))}</span></summary>'
     if several:
         yield '<ul class="ids">'
         yield from (f"<li>{_id(row.id)}</li>" for row in group.clauses)
         yield "</ul>"
     else:
-        yield from _body(first)
+        yield from _body(first, with_reason=len(first.reason) > _LONGEST_SUMMARY)
     yield "</details>"
 
 
@@ -110,8 +113,8 @@ def _matrix(report: Report) -> Iterator[str]:
     if not rows:
         yield '<p class="quiet">The contract has no clause.</p>'
     else:
-        yield '<div class="scroll"><table class="matrix"><thead><tr><th scope="col">signal</th>'
-        yield from (f'<th scope="col" class="n">{status}</th>' for status in matrix.STATUSES)
+        yield '<div class="scroll" tabindex="0"><table class="matrix"><thead><tr><th scope="col">signal</th>'
+        yield from (f'<th scope="col" class="n">{_NARROW.get(status, status)}</th>' for status in matrix.STATUSES)
         yield '<th scope="col" class="share"><span class="hidden">share</span></th></tr></thead><tbody>'
         for row in rows:
             yield f'<tr><th scope="row"><a href="#signal-{row.signal}">{row.signal}</a></th>'
@@ -134,7 +137,7 @@ def _bar(row: Row) -> str:
 
 
 def _clauses(report: Report) -> Iterator[str]:
-    yield '<section id="clauses"><h2>Clauses</h2>'
+    yield '<section id="clauses"><h2>Clauses</h2><div class="list">'
     for row in matrix.rows(report):
         holding = f"{row.counts[0]} of {len(row.clauses)} hold"
         yield f'<details class="signal" id="signal-{row.signal}"><summary><span class=name>{row.signal}</span>'
@@ -145,14 +148,14 @@ def _clauses(report: Report) -> Iterator[str]:
             yield from _body(clause)
             yield "</details>"
         yield "</details>"
-    yield "</section>"
+    yield "</div></section>"
 
 
-def _body(clause: ClauseRow) -> Iterator[str]:
+def _body(clause: ClauseRow, *, with_reason: bool = True) -> Iterator[str]:
     yield '<div class="body">'
     yield f'<p class="promise">{_text(clause.promise)}</p>'
     yield f'<p class="quiet">{_text(clause.document)} · {clause.level} · {_observed(clause)}</p>'
-    if clause.reason:
+    if clause.reason and with_reason:
         yield f"<p>{_text(clause.reason)}</p>"
     for finding in clause.findings[:_MOST_FINDINGS]:
         yield '<dl class="finding">'
@@ -173,7 +176,8 @@ def _body(clause: ClauseRow) -> Iterator[str]:
 def _thresholds(report: Report) -> Iterator[str]:
     if report.thresholds:
         yield '<section id="thresholds"><h2>Thresholds</h2>'
-        yield from _table(matrix.THRESHOLD_COLUMNS, [matrix.threshold_cells(row) for row in report.thresholds])
+        head, *rows = matrix.thresholds(report)
+        yield from _table(head, rows)
         yield "</section>"
 
 
@@ -200,7 +204,7 @@ def _run(report: Report) -> Iterator[str]:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield '<div class="scroll"><table><thead><tr>'
+    yield '<div class="scroll" tabindex="0"><table><thead><tr>'
     yield from (f'<th scope="col">{_text(cell)}</th>' for cell in head)
     yield "</tr></thead><tbody>"
     for first, *others in rows:
@@ -259,6 +263,7 @@ h1 { margin: 0; font-size: 2.25rem; line-height: 1.2; letter-spacing: -.01em; }
 .partial h1 { color: var(--unproven); }
 .tally { margin: .25rem 0 0; font-size: 1.15rem; }
 .why { margin: .75rem 0 0; padding-left: 1.25rem; overflow-wrap: anywhere; }
+.why li { margin: .15rem 0; }
 .facts { display: flex; flex-wrap: wrap; gap: .75rem 2rem; margin: 1.25rem 0; }
 dt { color: var(--quiet); font-size: .85rem; }
 dd { margin: 0; overflow-wrap: anywhere; white-space: pre-wrap; }
@@ -270,10 +275,10 @@ h2 { margin: 2.25rem 0 .75rem; font-size: 1.3rem; }
 .quiet, small { color: var(--quiet); font-size: .9rem; }
 code, pre { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .88em; overflow-wrap: anywhere; }
 pre { margin: .5rem 0; padding: .6rem .8rem; background: var(--code); border-radius: 6px; white-space: pre-wrap; }
-details.card, details.signal {
-  background: var(--card); border: 1px solid var(--line); border-radius: 8px; margin: .5rem 0;
-}
+details.card, .list { background: var(--card); border: 1px solid var(--line); border-radius: 8px; margin: .5rem 0; }
 details.card { border-left: 4px solid; }
+details.signal + details.signal { border-top: 1px solid var(--line); }
+details.clause > summary { padding-left: 2.1rem; }
 details.broken { border-left-color: var(--broken); }
 details.unproven { border-left-color: var(--unproven); }
 details.unsupported { border-left-color: var(--unsupported); }
@@ -289,8 +294,8 @@ summary:hover { background: color-mix(in srgb, var(--code) 60%, transparent); }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 .name { font-weight: 600; overflow-wrap: anywhere; min-width: 0; }
 .clause .name { font-weight: 400; }
-.reason { color: var(--quiet); flex: 1 1 16rem; overflow-wrap: anywhere; }
-.chip { min-width: 6.6rem; font-size: .85rem; font-weight: 600; }
+.reason { color: var(--quiet); flex: 1 1 10rem; overflow-wrap: anywhere; }
+.chip { min-width: 7.4rem; font-size: .85rem; font-weight: 600; }
 .chip::before { content: ""; display: inline-block; width: .6em; height: .6em; margin-right: .45em; border-radius: 50%;
   background: currentColor; }
 .chip.broken::before { border-radius: 0; }
@@ -301,6 +306,7 @@ summary:hover { background: color-mix(in srgb, var(--code) 60%, transparent); }
 .chip.unproven, td.unproven { color: var(--unproven); }
 .chip.unsupported, td.unsupported { color: var(--unsupported); }
 .body { padding: 0 .9rem .8rem 2.45rem; }
+.clause .body { padding-left: 3.65rem; }
 .body p { margin: .35rem 0; overflow-wrap: anywhere; white-space: pre-wrap; }
 .promise { font-size: 1.02rem; }
 .ids { margin: 0; padding: 0 .9rem .8rem 3.6rem; columns: 22rem; }
@@ -312,6 +318,8 @@ table { width: 100%; border-collapse: collapse; font-size: .95rem; }
 th, td { padding: .4rem .9rem; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
 thead th { border-top: 0; color: var(--quiet); font-weight: 500; font-size: .85rem; white-space: nowrap; }
 tbody th { font-weight: 500; }
+#thresholds :is(th, td) { padding-inline: .55rem; }
+#thresholds td:last-child { min-width: 11rem; }
 .n { text-align: right; font-variant-numeric: tabular-nums; }
 td.n { font-weight: 600; }
 td.none { color: var(--quiet); font-weight: 400; }
@@ -328,13 +336,14 @@ main { padding-bottom: 4rem; }
   header, main { padding-inline: 1rem; }
   header { padding-top: 1.25rem; }
   h1 { font-size: 1.9rem; }
-  .body, .ids { padding-left: .9rem; }
+  .body, .clause .body { padding-left: .9rem; }
+  details.clause > summary { padding-left: .9rem; }
   .ids { padding-left: 2rem; }
   .finding div { grid-template-columns: 1fr; gap: 0; margin-bottom: .4rem; }
   .matrix th, .matrix td { padding-inline: .5rem; }
   .matrix .share { display: none; }
-  .matrix thead th { font-size: .75rem; }
-  .reason { flex-basis: 100%; }
+  .matrix thead th { font-size: .75rem; white-space: normal; }
+  .card .reason { flex-basis: 100%; }
 }
 @media print {
   nav { display: none; }

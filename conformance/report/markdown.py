@@ -42,8 +42,8 @@ def _lines(report: Report) -> Iterator[str]:
     if report.thresholds:
         yield "## Thresholds"
         yield ""
-        rows = (matrix.threshold_cells(row) for row in report.thresholds)
-        yield from _table(matrix.THRESHOLD_COLUMNS, [tuple(prose(cell) for cell in row) for row in rows])
+        head, *rows = matrix.thresholds(report)
+        yield from _table(head, [tuple(prose(cell) for cell in row) for row in rows])
     yield "## Components"
     yield ""
     cells = (matrix.component_cells(row) for row in report.components)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -75,10 +76,16 @@ def facts(report: Report) -> tuple[tuple[str, str], ...]:
         ("revision", run.revision),
         ("stack", run.stack),
         ("tempo", f"{run.tempo:g}"),
-        ("begun", run.started),
+        ("begun", _instant(run.started)),
         ("took", seconds(run.seconds)),
     )
     return tuple((label, value) for label, value in known if value)
+
+
+def _instant(iso: str) -> str:
+    # A reader needs no milliseconds; what is not an instant of ours is shown as it is.
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?Z", iso)
+    return f"{found.group(1)} {found.group(2)} UTC" if found else iso
 
 
 def seconds(value: float | None) -> str:
@@ -106,22 +113,28 @@ THRESHOLD_COLUMNS = (
     "clears at",
     "for",
     "time to fire",
-    "carrier",
     "notes",
 )
 
 
+def thresholds(report: Report) -> tuple[tuple[str, ...], ...]:
+    """The table of thresholds, its head first, without the columns in which nothing stands."""
+    lines = [THRESHOLD_COLUMNS, *(threshold_cells(row) for row in report.thresholds)]
+    kept = [column for column in zip(*lines, strict=True) if any(column[1:])]
+    return tuple(zip(*kept, strict=True))
+
+
 def threshold_cells(row: ThresholdRow) -> tuple[str, ...]:
     """One threshold as a line of a table, in the order of THRESHOLD_COLUMNS."""
-    notes = []
+    notes = [f"by {row.carrier}"] if row.carrier else []
     if len(set(row.spread.values())) > 1:
         notes.append("depends on the spread: " + ", ".join(f"{name} {value:g}" for name, value in row.spread.items()))
     if row.monotone is False:
         notes.append("not monotone")
-    delays = [f"{each.least:g}…{each.most:g} s at {each.multiple:g} times it" for each in row.time_to_fire]
-    held = "" if row.for_documented is None else f"{row.for_documented:g} s documented"
+    delays = [f"{each.least:g}…{each.most:g} s at {each.multiple:g} times" for each in row.time_to_fire]
+    held = "" if row.for_documented is None else f"{row.for_documented:g} s"
     if row.for_observed is not None:
-        held = ", ".join(part for part in (held, f"{row.for_observed:g} s observed") if part)
+        held = ", ".join(part for part in (held, f"observed {row.for_observed:g} s") if part)
     return (
         f"{row.alert} ({row.branch})" if row.branch else row.alert,
         row.tier,
@@ -132,7 +145,6 @@ def threshold_cells(row: ThresholdRow) -> tuple[str, ...]:
         _number(row.clears_at),
         held,
         "; ".join(delays),
-        row.carrier,
         "; ".join(notes),
     )
 

@@ -284,5 +284,5 @@ def _named(must: Sequence[ClauseRow], status: Status) -> str:
     if not ids:
         return ""
     verb = "is" if len(ids) == 1 else "are"
-    more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
-    return f"{count(len(ids), 'MUST clause')} {verb} {status}: {', '.join(ids[:3])}{more}"
+    more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
+    return f"{count(len(ids), 'MUST clause')} {verb} {status}: {ids[0]}{more}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from io import StringIO
 from typing import TYPE_CHECKING
 
@@ -96,8 +97,9 @@ def _not_proven(report: Report, width: int, room: int) -> list[Text]:
     spare = room - len(kept) - (len(kept) < len(groups))
     lines = []
     for group in kept:
-        lines.append(_group(group, width))
-        details = _details(group)
+        first, *rest = _group(group, width)
+        lines.append(first)
+        details = [*rest, *_details(group)]
         if details and len(details) <= spare:
             lines += details
             spare -= len(details)
@@ -107,15 +109,14 @@ def _not_proven(report: Report, width: int, room: int) -> list[Text]:
     return lines
 
 
-def _group(group: Group, width: int) -> Text:
-    line = Text(f"{group.status:<{_LABEL}}", STYLES[group.status])
-    names = ", ".join(row.id for row in group.clauses[:2])
-    more = len(group.clauses) - 2
-    named = cut(names, width - _LABEL - 30) + (f" and {more} more" if more > 0 else "")
-    line.append(named, "bold")
-    if group.clauses[0].level is Level.SHOULD:
-        line.append(" (SHOULD)")
-    return line.append(f": {group.reason}")
+def _group(group: Group, width: int) -> list[Text]:
+    more = len(group.clauses) - 1
+    name = cut(group.clauses[0].id, width - _LABEL - 30) + (f" and {more} more" if more else "")
+    level = " (SHOULD)" if group.clauses[0].level is Level.SHOULD else ""
+    first, *rest = textwrap.wrap(f"{name}{level}: {group.reason}", width - _LABEL, max_lines=2, placeholder="…")
+    line = Text(f"{group.status:<{_LABEL}}", STYLES[group.status]).append(first)
+    line.stylize("bold", _LABEL, _LABEL + len(name))
+    return [line, *(Text(f"{'':<{_LABEL}}{part}") for part in rest)]
 
 
 def _details(group: Group) -> list[Text]:
