@@ -353,6 +353,28 @@ def test_a_secret_is_masked_before_anything_is_cut(tmp_path: Path) -> None:
     assert not [name for name, content in written(made, tmp_path, secret).items() if "s3cr3t" in content]
 
 
+def test_a_secret_in_a_key_is_masked_in_the_finished_text(tmp_path: Path) -> None:
+    """
+    What is no value of the report, such as the name of a measured spread, is masked too.
+    """
+    threshold = ThresholdRow(alert="A", tier="live", documented=1, unit="s", spread={"s3cr3t-key": 1, "even": 2})
+    made = build(run=RUN, components=(), clauses=(), verdicts={}, thresholds=[threshold])
+
+    assert "s3cr3t-key" in encode(made)
+    assert not [name for name, content in written(made, tmp_path, "s3cr3t-key").items() if "s3cr3t" in content]
+
+
+def test_an_event_is_masked_before_it_is_cut(tmp_path: Path) -> None:
+    """
+    A megabyte in an event is cut, and not in the middle of a secret.
+    """
+    log = EventLog(tmp_path / "events.ndjson", redactor=Redactor(["s3cr3t-" + "k" * 40]))
+    log.write(ClauseJudged(clause="a", status=Status.BROKEN, observations=1, reason=f"{'y' * 19_990}s3cr3t-{'k' * 40}"))
+    log.close()
+
+    assert "s3cr3t" not in (tmp_path / "events.ndjson").read_text(encoding="utf-8")
+
+
 def test_junit_counts_what_it_holds(tmp_path: Path) -> None:
     """
     One suite a signal; broken is a failure, unproven an error, unsupported skipped.
