@@ -35,6 +35,8 @@ class Span:
     wanted_rps: float
     faults: tuple[str, ...] = ()
     rung: float | None = None
+    quantity: str = ""
+    """What the rung is a value of, in the document's unit: `errors/s`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,6 +150,10 @@ class Timeline:
     rules: tuple[LoadedRule, ...] = ()
     notifications: tuple[Notification, ...] = ()
     deaths: tuple[Death, ...] = ()
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
+    """By scrape job: why what answers there is no real exporter."""
+    interrupted: str = ""
+    """Why the program was not performed to its end; empty when it was."""
     arrivals: tuple[Arrival, ...] = ()
     troubles: tuple[str, ...] = ()
     """What went wrong while the stack was read; a trouble is never a pass."""

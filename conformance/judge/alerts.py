@@ -1,0 +1,349 @@
+"""
+Judges the clauses of one alert over a timeline: shipped, silent-below, fires-above, for, resolves, delivered.
+
+All instants are evaluation timestamps of the rule; one evaluation either way is allowed for a scrape that was committed
+after the evaluation that should have seen it. What each clause means is derived in the README.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from conformance.judge import premise
+from conformance.judge.slack import Bounds, bounds, value_slack
+from conformance.judge.verdict import Finding, broken, holds, unproven
+from fixtures.core.clock import at
+
+if TYPE_CHECKING:
+    from conformance.contract.model import AlertPromise
+    from conformance.judge.verdict import Verdict
+    from conformance.timeline.model import Measured, Span, Timeline
+
+HAIR = 0.002
+"""Seconds within which two timestamps of one evaluation agree; Prometheus writes milliseconds."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class History:
+    """When an alert was pending and firing: sample timestamps of one label set, in order."""
+
+    pending: tuple[float, ...]
+    firing: tuple[float, ...]
+
+    def fired_at(self) -> float | None:
+        return self.firing[0] if self.firing else None
+
+
+def history(alert: AlertPromise, timeline: Timeline) -> History:
+    """
+    The alert's samples on this timeline.
+
+    Several label sets are merged: the shipped rules keep one set each, and a rule that splits fires for each part.
+    """
+    states: dict[str, set[float]] = {"pending": set(), "firing": set()}
+    for series in timeline.alerts:
+        if series.labels.get("alertname") == alert.name:
+            states[series.labels.get("alertstate", "")].update(instant for instant, _ in series.points)
+    return History(pending=tuple(sorted(states["pending"])), firing=tuple(sorted(states["firing"])))
+
+
+def silent_below(alert: AlertPromise, timeline: Timeline, *, rung: str, control: str) -> Verdict:
+    """
+    Below its threshold the alert does not fire, in a cell where it demonstrably can: the `control` phase raises it.
+    """
+    clause = f"alert/{alert.name}/silent-below"
+    if reasons := premise.failed(timeline, needs=NEEDS):
+        return unproven(clause, "; ".join(reasons))
+    letters, span = bounds(alert, timeline), timeline.phase(rung)
+    if short := _too_short(letters, span, letters.reach + letters.hold):
+        return unproven(clause, short)
+    if narrow := _inside_slack(alert, timeline, span, letters):
+        return unproven(clause, narrow)
+    story, measured = history(alert, timeline), timeline.measures.get(alert.name)
+    begun, until = timeline.begun, span.end
+    early = [instant for instant in story.firing if begun <= instant <= until]
+    if early:
+        return broken(
+            clause,
+            f"fired at {_of(span)} of its threshold, where it must be silent",
+            Finding(
+                expected=f"no firing sample between {at(begun)} and {at(until)} ({letters.reach_text()}; {letters.hold_text()})",
+                observed=f"firing at {len(early)} evaluations, first at {at(early[0])}; {_measure_text(alert, measured, early[0])}",
+                clients=_clients(timeline, span),
+                query=timeline.queries.get("ALERTS", ""),
+            ),
+            observations=len(early),
+        )
+    held = _held(timeline, measured, span.start + letters.reach, until)
+    above = [(instant, value) for instant, value in held if _beyond(alert, value)]
+    if above:
+        return broken(
+            clause,
+            "its own metric says that the threshold was passed, while the clients saw less",
+            Finding(
+                expected=f"{alert.measure} {_opposite(alert)} {alert.threshold:g} {alert.unit} throughout the hold",
+                observed=f"{above[0][1]:.4f} at {at(above[0][0])}",
+                clients=_clients(timeline, span),
+                query=measured.query if measured else alert.measure,
+            ),
+            observations=len(above),
+        )
+    raised = timeline.phase(control)
+    awake = [instant for instant in (*story.pending, *story.firing) if raised.start < instant]
+    if not awake:
+        return unproven(
+            clause,
+            f"the control did not wake it: raised to {_of(raised)} of its threshold it was not even pending, "
+            "so its silence proves nothing",
+            Finding(
+                expected=f"pending between {at(raised.start)} and {at(raised.end)}",
+                observed=f"inactive; {_measure_text(alert, measured, raised.end)}",
+                clients=_clients(timeline, raised),
+                query=timeline.queries.get("ALERTS", ""),
+            ),
+        )
+    asleep = [instant for instant in story.pending if instant <= until]
+    remark = f"; pending at {len(asleep)} evaluations, never firing" if asleep else ""
+    return holds(
+        clause,
+        observations=len([instant for instant in timeline.evaluations if span.start <= instant <= until]),
+        reason=f"silent at {_of(span)} for {span.end - span.start:.1f} s, pending {awake[0] - raised.start:.2f} s after the control{remark}",
+    )
+
+
+def fires_above(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdict:
+    """
+    Above its threshold the alert is pending at once, never before, and fires by the end of the hold.
+    """
+    clause = f"alert/{alert.name}/fires-above"
+    if reasons := premise.failed(timeline, needs=NEEDS):
+        return unproven(clause, "; ".join(reasons))
+    letters, span = bounds(alert, timeline), timeline.phase(rung)
+    if short := _too_short(letters, span, letters.reach + letters.hold):
+        return unproven(clause, short)
+    if narrow := _inside_slack(alert, timeline, span, letters):
+        return unproven(clause, narrow)
+    story, measured = history(alert, timeline), timeline.measures.get(alert.name)
+    interval = letters.evaluation
+    deadline = span.start + letters.reach + letters.hold
+    expected = (
+        f"pending within one evaluation ({interval:g} s) of the measure passing {alert.threshold:g} {alert.unit}, "
+        f"firing by {at(deadline)} ({rung} began {at(span.start)}; {letters.reach_text()}; {letters.hold_text()})"
+    )
+
+    def finding(observed: str) -> Finding:
+        return Finding(
+            expected=expected,
+            observed=observed,
+            clients=_clients(timeline, span),
+            query=timeline.queries.get("ALERTS", ""),
+            because=f"measure: {measured.query}" if measured else f"measure: {alert.measure} gave nothing",
+        )
+
+    crossing = _crossing(alert, measured, after=timeline.begun)
+    first = min((*story.pending, *story.firing), default=None)
+    seen = _story_text(story, span.end)
+    if crossing is None:
+        return broken(
+            clause,
+            "its own metric never passed the threshold, though the clients saw it passed",
+            finding(f"{seen}; {_measure_text(alert, measured, span.end)}"),
+        )
+    if first is not None and first < crossing - interval - HAIR:
+        return broken(
+            clause,
+            f"was active {crossing - first:.2f} s before its measure passed the threshold",
+            finding(f"{seen}; the measure passed it at {at(crossing)}, {_measure_text(alert, measured, first)}"),
+        )
+    if first is None or first > crossing + interval + HAIR:
+        return broken(
+            clause,
+            "did not become pending when its measure passed the threshold",
+            finding(f"{seen}; the measure passed it at {at(crossing)}, {_measure_text(alert, measured, span.end)}"),
+        )
+    fired = story.fired_at()
+    if fired is None or fired > deadline + HAIR:
+        return broken(clause, "did not fire", finding(seen))
+    return holds(
+        clause,
+        observations=len([instant for instant in timeline.evaluations if span.start <= instant <= span.end]),
+        reason=f"pending {first - span.start:.2f} s and firing {fired - span.start:.2f} s after {_of(span)} began",
+    )
+
+
+def waits(alert: AlertPromise, timeline: Timeline) -> Verdict:
+    """
+    From pending to firing passes exactly the documented `for`, rounded up to whole evaluations, without a break.
+    """
+    clause = f"alert/{alert.name}/for"
+    if reasons := premise.failed(timeline, needs=NEEDS):
+        return unproven(clause, "; ".join(reasons))
+    letters, story = bounds(alert, timeline), history(alert, timeline)
+    fired = story.fired_at()
+    run = _last_run(story.pending, letters.evaluation, before=fired)
+    expected = (
+        f"{letters.effective_for:g} s from the first pending to the first firing sample "
+        f"(for {alert.shipped.for_.total_seconds():g} s at tempo {timeline.tempo:g}, in steps of {letters.evaluation:g} s)"
+    )
+    query = timeline.queries.get("ALERTS", "")
+    if fired is None:
+        lasted = run[-1] - run[0] if run else 0.0
+        if lasted > letters.effective_for + letters.evaluation + HAIR:
+            observed = f"pending for {lasted:.3f} s from {at(run[0])} on, and not firing"
+            return broken(clause, "waits longer than documented", Finding(expected=expected, observed=observed, query=query))
+        return unproven(clause, f"did not fire, so nothing shows how long it waits ({_story_text(story, timeline.ended)})")
+    waited = fired - run[0] if run else 0.0
+    if abs(waited - letters.effective_for) > letters.evaluation / 2:
+        reason = "waits longer than documented" if waited > letters.effective_for else "waits shorter than documented"
+        observed = f"pending from {at(run[0])}, firing from {at(fired)}: {waited:.3f} s" if run else f"firing at {at(fired)}, never pending"
+        return broken(clause, reason, Finding(expected=expected, observed=observed, query=query), observations=len(run) + 1)
+    return holds(
+        clause,
+        observations=len(run) + 1,
+        reason=f"{waited * timeline.tempo:g} s of the document's time, over {len(run)} pending samples",
+    )
+
+
+def resolves(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdict:
+    """
+    The alert ends when its measure is back, neither before nor later, and the measure is back when the world is.
+    """
+    clause = f"alert/{alert.name}/resolves"
+    if reasons := premise.failed(timeline, needs=NEEDS):
+        return unproven(clause, "; ".join(reasons))
+    letters, story, measured = bounds(alert, timeline), history(alert, timeline), timeline.measures.get(alert.name)
+    span, interval = timeline.phase(rung), bounds(alert, timeline).evaluation
+    if story.fired_at() is None:
+        return unproven(clause, f"did not fire, so it cannot end ({_story_text(story, timeline.ended)})")
+    last = story.firing[-1]
+    back = _back(alert, timeline, measured, after=span.end)
+    expected = (
+        f"the last firing sample one evaluation ({interval:g} s) before the measure is back, "
+        f"and the measure back within the reach of healing at {at(span.end)} ({letters.reach_text()})"
+    )
+    query = timeline.queries.get("ALERTS", "")
+
+    def finding(observed: str) -> Finding:
+        return Finding(expected=expected, observed=observed, query=query)
+
+    if back is None or back > span.end + letters.reach + interval:
+        if back is None and timeline.ended < span.end + letters.reach + interval:
+            return unproven(clause, "the run ended before the measure had to be back")
+        observed = f"back at {at(back)}" if back else "not back when the run ended"
+        return broken(clause, "its own metric did not return after healing", finding(f"{observed}; {_measure_text(alert, measured, timeline.ended)}"))
+    ends = back - interval
+    if last > ends + interval + HAIR:
+        late = "still firing when the run ended" if last >= timeline.evaluations[-1] - interval else f"{last - ends:.2f} s late"
+        return broken(clause, "did not end when its measure was back", finding(f"last firing sample {at(last)}, measure back {at(back)}: {late}"))
+    if last < ends - interval - HAIR:
+        return broken(
+            clause,
+            "ended before its measure was back",
+            finding(f"last firing sample {at(last)}, measure back {at(back)}"),
+        )
+    return holds(
+        clause,
+        observations=len([instant for instant in timeline.evaluations if instant > last]),
+        reason=f"ended {last + interval - span.end:.2f} s after healing, with its measure",
+    )
+
+
+NEEDS = ("alertmanager", "receivers")
+"""Shared components that a verdict about an alert rests on; the cell's own and the program's are always counted."""
+
+
+# --- what the sentences are made of --------------------------------------------------------------------------------
+
+
+def _beyond(alert: AlertPromise, value: float) -> bool:
+    return value > alert.threshold if alert.direction == ">" else value < alert.threshold
+
+
+def _opposite(alert: AlertPromise) -> str:
+    return "≤" if alert.direction == ">" else "≥"
+
+
+def _of(span: Span) -> str:
+    return f"{span.rung:g} {span.quantity}" if span.rung is not None else span.name
+
+
+def _clients(timeline: Timeline, span: Span) -> str:
+    sent = len(timeline.ledger.during(span.name))
+    return f"{premise.achieved(timeline, span):.4f} {span.quantity} during {span.name} ({sent} requests)"
+
+
+def _measure_text(alert: AlertPromise, measured: Measured | None, instant: float) -> str:
+    if measured is None or not measured.points:
+        return f"the measure {alert.measure} gave no value at all"
+    value = min(measured.points, key=lambda point: abs(point[0] - instant))
+    peak = max(measured.points, key=lambda point: point[1])
+    return f"measure {value[1]:.4f} at {at(value[0])}, at most {peak[1]:.4f} at {at(peak[0])} (threshold {alert.threshold:g} {alert.unit})"
+
+
+def _story_text(story: History, until: float) -> str:
+    if not story.pending and not story.firing:
+        return f"inactive until {at(until)}"
+    parts = []
+    if story.pending:
+        parts.append(f"pending {at(story.pending[0])} - {at(story.pending[-1])}")
+    parts.append(f"firing {at(story.firing[0])} - {at(story.firing[-1])}" if story.firing else "never firing")
+    return ", ".join(parts)
+
+
+def _too_short(letters: Bounds, span: Span, needed: float) -> str:
+    lasted = span.end - span.start
+    if lasted + HAIR >= needed:
+        return ""
+    return f"{span.name} lasted {lasted:.2f} s, less than {letters.reach_text()} and {letters.hold_text()}"
+
+
+def _inside_slack(alert: AlertPromise, timeline: Timeline, span: Span, letters: Bounds) -> str:
+    """A rung that lies within the measure's own slack of the threshold proves nothing."""
+    if span.rung is None:
+        return f"{span.name} has no rung"
+    per_second = span.rung * timeline.tempo
+    events = per_second * letters.window
+    slack = value_slack(timeline, events=events, window_seconds=letters.window, spacing=1 / per_second if per_second else 0.0)
+    distance = abs(span.rung - alert.threshold) / alert.threshold
+    if distance > slack:
+        return ""
+    return (
+        f"the rung {_of(span)} lies within the slack of its measure: {distance:.1%} from the threshold, "
+        f"slack {slack:.1%} with {events:.0f} events in the window"
+    )
+
+
+def _held(timeline: Timeline, measured: Measured | None, start: float, end: float) -> list[tuple[float, float]]:
+    """The measure at the evaluations of the hold."""
+    del timeline
+    return [] if measured is None else [point for point in measured.points if start <= point[0] <= end]
+
+
+def _crossing(alert: AlertPromise, measured: Measured | None, *, after: float) -> float | None:
+    """The first evaluation at which the measure lies beyond the threshold."""
+    if measured is None:
+        return None
+    return next((instant for instant, value in measured.points if instant >= after and _beyond(alert, value)), None)
+
+
+def _back(alert: AlertPromise, timeline: Timeline, measured: Measured | None, *, after: float) -> float | None:
+    """The first evaluation after `after` from which on the measure is no longer beyond the threshold; absent is back."""
+    values = dict(measured.points) if measured is not None else {}
+    later = [instant for instant in timeline.evaluations if instant >= after]
+    for position, instant in enumerate(later):
+        if all(not _beyond(alert, values[each]) for each in later[position:] if each in values):
+            return instant
+    return None
+
+
+def _last_run(instants: tuple[float, ...], interval: float, *, before: float | None) -> tuple[float, ...]:
+    """The last unbroken run of samples, up to `before`."""
+    run: list[float] = []
+    for instant in instants:
+        if before is not None and instant >= before:
+            break
+        if run and instant - run[-1] > 1.5 * interval:
+            run = []
+        run.append(instant)
+    return tuple(run)

@@ -1,0 +1,194 @@
+"""Judges that each change of an alert reached its documented receiver once, with the right text, and no other receiver."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from conformance.judge import premise
+from conformance.judge.alerts import NEEDS, history
+from conformance.judge.slack import DELIVERY, bounds, timer
+from conformance.judge.verdict import Finding, broken, holds, unproven
+from fixtures.core.clock import at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conformance.contract.model import AlertPromise, ReceiverPromise, Timing
+    from conformance.judge.verdict import Verdict
+    from conformance.timeline.model import Notification, Timeline
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """A notification about one alert of one cell: what it says of the state, and all its text."""
+
+    notification: Notification
+    state: str
+    text: str
+
+
+def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, timeline: Timeline) -> Verdict:
+    """
+    Firing is told once, in time and with the value at which the alert fired; its end is told once, where promised.
+    """
+    clause = f"alert/{alert.name}/delivered"
+    if reasons := premise.failed(timeline, needs=NEEDS):
+        return unproven(clause, "; ".join(reasons))
+    story = history(alert, timeline)
+    fired = story.fired_at()
+    if fired is None:
+        return unproven(clause, "did not fire, so there was nothing to deliver")
+    letters = bounds(alert, timeline)
+    wait, interval = (timer(each.total_seconds(), timeline.tempo) for each in (timing.group_wait, timing.group_interval))
+    firing_lasted = story.firing[-1] - fired
+    ended = story.firing[-1] + letters.evaluation
+    over = ended <= timeline.evaluations[-1]
+    if not over or firing_lasted < wait + 2 * interval:
+        return unproven(
+            clause,
+            f"fired for {firing_lasted:.2f} s{'' if over else ' and was firing still when the run ended'}; "
+            f"a verdict needs its end, and more than group_wait {wait:g} s + 2 x group_interval {interval:g} s",
+        )
+    pages = list(_pages(alert, timeline))
+    findings = [*_strays(receiver, pages)]
+    deadlines = [("firing", fired, fired + wait + DELIVERY, f"group_wait {wait:g} s")]
+    if alert.resolved_notification:
+        deadlines.append(("resolved", ended, ended + interval + DELIVERY, f"group_interval {interval:g} s"))
+    seen = 0
+    for state, change, deadline, spent in deadlines:
+        own = [page for page in pages if page.state == state and page.notification.receiver == receiver.kind]
+        accepted = [page for page in own if page.notification.accepted]
+        seen += len(accepted)
+        expected = (
+            f"one {state} notification at {receiver.kind} ({receiver.endpoint}) between {at(change)} and {at(deadline)} "
+            f"({spent} + {DELIVERY:g} s)"
+        )
+        if not accepted:
+            if timeline.ended < deadline and not own:
+                return unproven(clause, f"the run ended at {at(timeline.ended)}, before the {state} notification was due at {at(deadline)}")
+            findings.append(Finding(expected=expected, observed=_what_came(own, pages), location=_address(receiver, timeline)))
+            continue
+        if len(accepted) > 1:
+            instants = ", ".join(at(page.notification.at) for page in accepted)
+            findings.append(Finding(expected=expected, observed=f"{len(accepted)} of them, at {instants}"))
+        first = accepted[0].notification
+        if not change - letters.evaluation <= first.at <= deadline:
+            side = "before the alert changed" if first.at < change else f"{first.at - deadline:.2f} s late"
+            findings.append(Finding(expected=expected, observed=f"at {at(first.at)}, {side}"))
+        findings += _wrong_text(alert, timeline, accepted[0], state, fired)
+    if findings:
+        return broken(clause, _headline(findings), *findings, observations=max(1, seen))
+    told = " and ".join(state for state, *_ in deadlines)
+    return holds(clause, observations=seen, reason=f"{told} reached {receiver.kind} once each, with the right text")
+
+
+def _pages(alert: AlertPromise, timeline: Timeline) -> Iterator[Page]:
+    """The notifications about this alert of this cell, whoever got them."""
+    for notification in timeline.notifications:
+        text = "\n".join(_texts(notification.body))
+        if re.search(rf"\b{re.escape(alert.name)}\b", text) and re.search(rf"(?<![\w-]){re.escape(timeline.cell)}(?![\w-])", text):
+            yield Page(notification=notification, state=_state(notification, text), text=text)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+
+
+def _state(notification: Notification, text: str) -> str:
+    action = notification.body.get("event_action")
+    if action in ("trigger", "resolve"):
+        return "firing" if action == "trigger" else "resolved"
+    found = re.search(r"\b(firing|resolved)\b", text, re.IGNORECASE)
+    return found[1].lower() if found else "unknown"
+
+
+def _strays(receiver: ReceiverPromise, pages: list[Page]) -> Iterator[Finding]:
+    for page in pages:
+        if page.notification.receiver != receiver.kind:
+            yield Finding(
+                expected=f"no notification at another receiver than {receiver.kind}",
+                observed=f"a {page.state} notification reached {page.notification.receiver} at {at(page.notification.at)}",
+            )
+        elif page.state == "unknown":
+            yield Finding(
+                expected="a notification that says whether the alert is firing or resolved",
+                observed=f"one at {at(page.notification.at)} that says neither: {page.text[:200]!r}",
+            )
+
+
+def _what_came(own: list[Page], pages: list[Page]) -> str:
+    if own:
+        answers = ", ".join(f"{page.notification.status} at {at(page.notification.at)}" for page in own[:3])
+        return f"{len(own)} arrived and were refused ({answers})"
+    if pages:
+        others = ", ".join(f"{page.state} at {page.notification.receiver} {at(page.notification.at)}" for page in pages[:4])
+        return f"none; what arrived: {others}"
+    return "none, and nothing about this alert at any receiver"
+
+
+def _address(receiver: ReceiverPromise, timeline: Timeline) -> str:
+    """Where the shipped configuration sends, when it does not name the documented address."""
+    if receiver.endpoint.removeprefix("mailto:") in timeline.config.alertmanager_shipped:
+        return "alertmanager.yml"
+    return f"alertmanager.yml: does not name {receiver.endpoint}"
+
+
+def _wrong_text(alert: AlertPromise, timeline: Timeline, page: Page, state: str, fired: float) -> Iterator[Finding]:
+    facts = {"alertname": alert.name, "cluster": timeline.cell, "severity": alert.shipped.labels.get("severity", "")}
+    for label, value in facts.items():
+        if value and not re.search(rf"(?<![\w-]){re.escape(value)}(?![\w-])", page.text):
+            yield Finding(expected=f"the {state} notification names {label} {value}", observed=_cut(page.text))
+    for name, template in alert.shipped.annotations.items():
+        wanted = list(dict.fromkeys(_rendered(alert, template, timeline, fired)))
+        if not any(text in page.text for text in wanted):
+            yield Finding(
+                expected=f"the {state} notification carries the {name} {' or '.join(map(repr, wanted)) or template!r}",
+                observed=_cut(page.text),
+                because=f"the value at the evaluation of {at(fired)} at which it fired, one evaluation either way",
+            )
+
+
+_VALUE = re.compile(r"\{\{\s*(?:printf\s+\"%\.(?P<digits>\d)f\"\s+)?\$value\s*\}\}")
+
+
+def _rendered(alert: AlertPromise, template: str, timeline: Timeline, fired: float) -> Iterator[str]:
+    """
+    The annotation with the values that it may carry.
+
+    While an alert fires Prometheus renders its annotations again at each evaluation, and Alertmanager keeps the text that
+    was sent with the change; the resolved message repeats it, or carries the value of the last evaluation.
+    """
+    if not _VALUE.search(template):
+        yield template
+        return
+    measured = timeline.measures.get(alert.name)
+    reach = 1.5 * timeline.evaluation_interval
+    for instant, value in measured.points if measured else ():
+        if abs(instant - fired) <= reach:
+            yield _VALUE.sub(lambda found, value=value: _number(value, found["digits"]), template)  # type: ignore[misc]
+
+
+def _number(value: float, digits: str | None) -> str:
+    return f"{value:.{int(digits)}f}" if digits else repr(value)
+
+
+def _headline(findings: list[Finding]) -> str:
+    if any("reached" in finding.observed for finding in findings):
+        return "was delivered to the wrong receiver"
+    if any(finding.observed.startswith(("none", "1 arrived")) or "refused" in finding.observed for finding in findings):
+        return "was not delivered"
+    return "was not delivered as promised"
+
+
+def _cut(text: str) -> str:
+    shown = " | ".join(line.strip() for line in text.splitlines() if line.strip())
+    return shown if len(shown) <= 300 else shown[:297] + "..."

@@ -1,0 +1,122 @@
+"""Whether a run can prove anything: did the load flow, did the fault bite, did everything live, was nothing missed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fixtures.load.ledger import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from conformance.timeline.model import Span, Timeline
+
+RATE_TOLERANCE = 0.03
+"""How far the achieved rate may lie from the wanted one: a third of the distance between a rung of 0.9 and its threshold."""
+
+
+def failed(timeline: Timeline, *, needs: Iterable[str] = ()) -> tuple[str, ...]:
+    """
+    The premises that this run does not meet, in words; empty when all are met.
+
+    `needs` names components, besides the cell's own and the program's, on which the clause in question rests.
+    """
+    return (*deaths(timeline, needs), *_reading(timeline), *_load(timeline), *_rungs(timeline), *_scrapes(timeline))
+
+
+def deaths(timeline: Timeline, needs: Iterable[str] = ()) -> tuple[str, ...]:
+    """The components that this run rests on and that ended unbidden."""
+    wanted = {f"gateway-{timeline.cell}", f"prometheus-{timeline.cell}", *timeline.needs, *needs}
+    return tuple(
+        f"{death.component} died during the run ({death.detail})" for death in timeline.deaths if death.component in wanted
+    )
+
+
+def _reading(timeline: Timeline) -> Iterable[str]:
+    if timeline.interrupted:
+        yield f"the program was not performed to its end: {timeline.interrupted}"
+    for arrival in timeline.arrivals:
+        if not arrival.ok:
+            yield (
+                f"{arrival.backend} had not taken in the last of the run after {arrival.seconds:.1f} s: {arrival.detail}"
+            )
+    yield from timeline.troubles
+
+
+def _load(timeline: Timeline) -> Iterable[str]:
+    for span in timeline.phases:
+        if span.wanted_rps <= 0:
+            continue
+        sent = len(timeline.ledger.during(span.name))
+        wanted = round(span.wanted_rps * (span.end - span.start))
+        if sent == 0:
+            yield f"the load did not flow: none of {wanted} requests was sent in {span.name}"
+        elif abs(sent - wanted) > max(1, RATE_TOLERANCE * wanted):
+            yield f"the load did not flow evenly: {sent} of {wanted} requests were sent in {span.name}"
+    tardy = timeline.ledger.tardiness()
+    if tardy > timeline.scrape_interval:
+        yield (
+            f"the load was late: its 99th percentile went out {tardy * 1000:.0f} ms after it was due, "
+            f"more than a scrape interval ({timeline.scrape_interval * 1000:.0f} ms)"
+        )
+    lost = timeline.ledger.outcome(Outcome.LOST)
+    if len(lost):
+        yield f"{len(lost)} of {len(timeline.ledger)} requests got no answer (the first: {lost.requests[0].error})"
+
+
+def _rungs(timeline: Timeline) -> Iterable[str]:
+    for span in timeline.phases:
+        if span.rung is None:
+            continue
+        value = achieved(timeline, span)
+        if value == 0 and span.rung > 0:
+            yield (
+                f"the fault did not bite: 0 of {len(timeline.ledger.during(span.name))} requests of {span.name} failed "
+                f"({'; '.join(span.faults) or 'no fault'})"
+            )
+        elif abs(value - span.rung) > RATE_TOLERANCE * span.rung:
+            yield (
+                f"the rung of {span.name} was not applied: clients saw {value:.4f} {span.quantity}, "
+                f"wanted {span.rung:.4f} within {RATE_TOLERANCE:.0%}"
+            )
+
+
+def achieved(timeline: Timeline, span: Span) -> float:
+    """What the clients saw of a rung's quantity during a phase, in the document's unit."""
+    if span.quantity != "errors/s":
+        raise ValueError(f"{span.name}: a ledger cannot tell {span.quantity!r}; it can tell errors/s")
+    errors = timeline.ledger.during(span.name).outcome(Outcome.ERROR)
+    return len(errors) / (span.end - span.start) / timeline.tempo
+
+
+def largest_gap(timeline: Timeline) -> float:
+    """The largest time between two samples of `up` of any target, in seconds; the run's edges count as samples."""
+    gaps = [0.0]
+    for series in timeline.up:
+        instants = [at for at, _ in series.points]
+        gaps.extend(later - earlier for earlier, later in zip(instants, instants[1:], strict=False))
+    return max(gaps)
+
+
+def _scrapes(timeline: Timeline) -> Iterable[str]:
+    if not all(arrival.ok for arrival in timeline.arrivals):
+        return
+    if not timeline.up:
+        yield "no target was scraped"
+    for series in timeline.up:
+        job = series.labels.get("job", "?")
+        down = [at for at, value in series.points if value != 1]
+        if down:
+            yield f"{len(down)} of {len(series.points)} scrapes of {job} failed"
+        first, last = series.points[0][0], series.points[-1][0]
+        edge = max(first - timeline.begun, timeline.ended - last)
+        if edge >= 2 * timeline.scrape_interval:
+            yield f"{job} was not scraped for {edge:.2f} s at an edge of the run"
+    gap = largest_gap(timeline)
+    if gap >= 2 * timeline.scrape_interval:
+        yield (
+            f"a scrape was missed: {gap * 1000:.0f} ms between two samples, "
+            f"twice the interval is {2000 * timeline.scrape_interval:.0f} ms"
+        )
+    if timeline.missed_evaluations > 0:
+        yield f"Prometheus skipped {timeline.missed_evaluations:.0f} evaluations of its rules"

@@ -1,0 +1,95 @@
+"""Tolerances, derived from what was observed and printed as the sum that they are; late is bounded, early never excused."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from conformance.judge.premise import largest_gap
+from fixtures.language import promql
+
+if TYPE_CHECKING:
+    from conformance.contract.model import AlertPromise
+    from conformance.timeline.model import Timeline
+
+ALERTMANAGER_FLOOR = 1.0
+"""Below a second (real) Alertmanager splits groups by chance, so its timers are never scaled further down."""
+
+DELIVERY = 2.0
+"""Real seconds that a notification may take beyond Alertmanager's own timers."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bounds:
+    """
+    The letters of an alert's measurement on one timeline, all in real seconds.
+
+    `reach` is how long the world needs to reach the measure after a step; `hold` how long a rung must then last.
+    """
+
+    scrape: float
+    evaluation: float
+    longest_scrape: float
+    window: float
+    for_: float
+    effective_for: float
+
+    @property
+    def reach(self) -> float:
+        return self.window + self.scrape + self.longest_scrape
+
+    @property
+    def hold(self) -> float:
+        return self.effective_for + 3 * self.evaluation
+
+    def reach_text(self) -> str:
+        """The reach as the sum it is."""
+        return (
+            f"reach {self.reach:.2f} s = window {self.window:g} s + scrape {self.scrape:g} s "
+            f"+ longest scrape {self.longest_scrape:.3f} s"
+        )
+
+    def hold_text(self) -> str:
+        """The hold as the sum it is."""
+        return f"hold {self.hold:.2f} s = for {self.effective_for:g} s + 3 evaluations of {self.evaluation:g} s"
+
+
+def bounds(alert: AlertPromise, timeline: Timeline) -> Bounds:
+    """The bounds of `alert` on this timeline, from its documented form and what was observed of the scrapes."""
+    durations = [value for series in timeline.scrape_durations for _, value in series.points]
+    waits = alert.shipped.for_.total_seconds() / timeline.tempo
+    interval = timeline.evaluation_interval
+    return Bounds(
+        scrape=timeline.scrape_interval,
+        evaluation=interval,
+        longest_scrape=max(durations, default=0.0),
+        window=window(alert.measure) / timeline.tempo,
+        for_=waits,
+        effective_for=math.ceil(round(waits / interval, 6)) * interval,
+    )
+
+
+def window(expression: str) -> float:
+    """The sum of an expression's ranges and offsets in seconds: how far back it looks."""
+    layout = promql.Layout(expression)
+    ranges = sum(promql.milliseconds(found.duration, expression) for found in layout.ranges())
+    offsets = sum(promql.milliseconds(found.duration, expression) for found in layout.offsets())
+    return (ranges + offsets) / 1000
+
+
+def value_slack(timeline: Timeline, *, events: float, window_seconds: float, spacing: float) -> float:
+    """
+    The relative slack of a rate over a window: one event of `events`, and a lost scrape where the events are so sparse.
+
+    `spacing` is the mean time between two events, in seconds.
+    """
+    one = 1 / events if events > 0 else math.inf
+    gap = largest_gap(timeline)
+    lost = 2 * (gap - timeline.scrape_interval / 2) / window_seconds if gap > 1.1 * max(spacing, timeline.scrape_interval) else 0.0
+    return one + max(0.0, lost)
+
+
+def timer(documented: float, tempo: float) -> float:
+    """One of Alertmanager's timers as it runs at this tempo, in real seconds."""
+    return max(ALERTMANAGER_FLOOR, documented / tempo) if tempo > 1 else documented

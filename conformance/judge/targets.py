@@ -1,0 +1,53 @@
+"""Judges that each documented scrape job is scraped and answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.judge import premise
+from conformance.judge.verdict import Finding, broken, holds, unproven, unsupported
+
+if TYPE_CHECKING:
+    from conformance.contract.model import Target
+    from conformance.judge.verdict import Verdict
+    from conformance.timeline.model import Timeline
+
+EXPORTERS = {"osmen_postgres": ("postgres_exporter", "postgres"), "osmen_redis": ("redis_exporter", "redis"), "docker": ("cadvisor",)}
+"""By scrape job: the components whose death makes its silence no fault of the configuration."""
+
+
+def up(target: Target, timeline: Timeline) -> Verdict:
+    """Prometheus has the job, and every scrape of it during the run was answered."""
+    clause = f"target/{target.job}"
+    reasons = [*premise.deaths(timeline, EXPORTERS.get(target.job, ())), *timeline.troubles]
+    if timeline.interrupted:
+        reasons.append(f"the program was not performed to its end: {timeline.interrupted}")
+    reasons += [f"{each.backend} did not take in the run: {each.detail}" for each in timeline.arrivals if not each.ok]
+    if reasons:
+        return unproven(clause, "; ".join(reasons))
+    if target.job in timeline.stand_ins:
+        return unsupported(clause, timeline.stand_ins[target.job])
+    query = f'up{{job="{target.job}"}}'
+    listed = [each for each in timeline.targets if each.job == target.job]
+    if not listed:
+        jobs = ", ".join(sorted({each.job for each in timeline.targets})) or "none"
+        return broken(
+            clause,
+            "Prometheus has no such job",
+            Finding(expected=f"a target of job {target.job}", observed=f"jobs: {jobs}", query="/api/v1/targets"),
+        )
+    samples = [point for series in timeline.up if series.labels.get("job") == target.job for point in series.points]
+    down = [instant for instant, value in samples if value != 1]
+    if down or any(each.health != "up" for each in listed):
+        said = "; ".join(f"{each.instance} is {each.health}: {each.last_error}" for each in listed if each.health != "up")
+        return broken(
+            clause,
+            "does not answer every scrape",
+            Finding(
+                expected="up == 1 at every scrape of the run",
+                observed=f"{len(down)} of {len(samples)} scrapes failed" + (f"; {said}" if said else ""),
+                query=query,
+            ),
+            observations=len(samples),
+        )
+    return holds(clause, observations=len(samples), reason=f"{len(samples)} scrapes, all answered")
