@@ -371,6 +371,22 @@ async def test_users_that_cannot_be_counted_fail_nothing(tmp_path: Path) -> None
 
 
 @pytest.mark.asyncio
+async def test_an_execution_that_a_stop_cuts_short_is_answered_and_counted(tmp_path: Path) -> None:
+    """
+    The client of a stopping gateway gets a 503 in the usual form, and one completion line tells of it.
+    """
+    async with gateway(tmp_path, Fake(takes=30)) as running:
+        pending = asyncio.create_task(running.execute())
+        await until_async(_look(lambda: running.fake.headers), bool, budget=2, every=0.01)
+        pending.cancel()
+        response = await pending
+        (line,) = running.completions()
+
+    assert (response.status_code, response.json()["error"]) == (503, "the gateway is stopping")
+    assert line["error"] == "internal: the gateway is stopping"
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("agent", "body", "http_status", "sentence"),
     [
