@@ -17,7 +17,7 @@ import pytest
 
 from fixtures.core.wait import until
 from fixtures.stack import cache as cache_module
-from fixtures.stack import provision, versions
+from fixtures.stack import installed, provision, versions
 from fixtures.stack.cache import Cache, cache_folder
 from fixtures.stack.provision import ProvisionError, provide
 
@@ -488,6 +488,38 @@ def test_the_build_caches_go_once_everything_is_built(machine: Machine) -> None:
     assert not found["redis_exporter"].built_here
 
 
+def test_the_first_tool_of_a_module_is_estimated_at_the_cost_of_the_module(machine: Machine) -> None:
+    """
+    A tool that is cheap after its sibling is not promised cheap on its own.
+    """
+    machine.provide("amtool")
+    alone = list(machine.said)
+    shutil.rmtree(machine.cache)
+    machine.said.clear()
+
+    machine.provide("alertmanager", "amtool")
+
+    assert any(line.startswith("amtool (1 of 1): Go module") and line.endswith("about 40 s") for line in alone)
+    assert any(line.startswith("amtool (2 of 2): Go module") and line.endswith("about 5 s") for line in machine.said)
+
+
+def test_a_package_that_cannot_be_fetched_shows_what_the_update_said(machine: Machine) -> None:
+    """
+    Without a network the update only warns; its warning is in the message beside the failed download.
+    """
+    machine.program(
+        "apt-get",
+        'case "$*" in *update) echo "W: Failed to fetch: Temporary failure resolving \'mirror\'" ;;\n'
+        "*) echo 'E: Unable to locate package' >&2; exit 100 ;; esac\n",
+    )
+    machine.program("dpkg-deb", DPKG)
+
+    with pytest.raises(
+        ProvisionError, match=r"(?s)failed with exit code 100 \(no network\?\).*resolving.*Unable to locate"
+    ):
+        machine.provide("redis_exporter")
+
+
 def test_without_apt_the_message_says_what_would_do(machine: Machine) -> None:
     """
     Where there is no apt-get, the exporter that would serve from PATH is named.
@@ -571,7 +603,7 @@ def test_a_wheel_is_found_without_being_imported(machine: Machine, name: str, mo
     """
     recipe = dataclasses.replace(versions.load()[name], folders=())
 
-    found = provision._installed([recipe], machine.said.append)[name]
+    found = installed.installed([recipe], machine.said.append)[name]
 
     assert (f"wheel {recipe.package}", recipe.version) == (found.source, found.version)
     assert module not in sys.modules
