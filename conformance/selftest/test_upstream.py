@@ -177,6 +177,19 @@ async def test_a_new_behaviour_replaces_the_old_one_whole(client: TestClient[Any
 
 
 @pytest.mark.asyncio
+async def test_a_new_behaviour_starts_its_plan_anew(client: TestClient[Any, Any]) -> None:
+    """
+    The same behaviour hits the same requests, whatever was served before it.
+    """
+    seen = []
+    for _ in range(2):
+        await control(client, {"error_share": 0.25})
+        seen.append([(await chat(client))[0] for _ in range(3)])
+
+    assert seen == [[200, 500, 200]] * 2
+
+
+@pytest.mark.asyncio
 async def test_tenants_do_not_disturb_each_other(client: TestClient[Any, Any]) -> None:
     """
     One tenant's errors are not another's.
