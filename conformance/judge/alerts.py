@@ -68,8 +68,10 @@ def silent_below(alert: AlertPromise, timeline: Timeline, *, rung: str, control:
             clause,
             f"fired at {_of(span)} of its threshold, where it must be silent",
             Finding(
-                expected=f"no firing sample between {at(begun)} and {at(until)} ({letters.reach_text()}; {letters.hold_text()})",
-                observed=f"firing at {len(early)} evaluations, first at {at(early[0])}; {_measure_text(alert, measured, early[0])}",
+                expected=f"no firing sample between {at(begun)} and {at(until)}",
+                because=f"{letters.reach_text()}; {letters.hold_text()}",
+                observed=f"firing at {len(early)} evaluations, first at {at(early[0])}; "
+                f"{_measure_text(alert, measured, early[0])}",
                 clients=_clients(timeline, span),
                 query=timeline.queries.get("ALERTS", ""),
             ),
@@ -108,7 +110,8 @@ def silent_below(alert: AlertPromise, timeline: Timeline, *, rung: str, control:
     return holds(
         clause,
         observations=len([instant for instant in timeline.evaluations if span.start <= instant <= until]),
-        reason=f"silent at {_of(span)} for {span.end - span.start:.1f} s, pending {awake[0] - raised.start:.2f} s after the control{remark}",
+        reason=f"silent at {_of(span)} for {span.end - span.start:.1f} s, "
+        f"pending {awake[0] - raised.start:.2f} s after the control{remark}",
     )
 
 
@@ -184,20 +187,31 @@ def waits(alert: AlertPromise, timeline: Timeline) -> Verdict:
     run = _last_run(story.pending, letters.evaluation, before=fired)
     expected = (
         f"{letters.effective_for:g} s from the first pending to the first firing sample "
-        f"(for {alert.shipped.for_.total_seconds():g} s at tempo {timeline.tempo:g}, in steps of {letters.evaluation:g} s)"
+        f"(for {alert.shipped.for_.total_seconds():g} s at tempo {timeline.tempo:g}, "
+        f"in steps of {letters.evaluation:g} s)"
     )
     query = timeline.queries.get("ALERTS", "")
     if fired is None:
         lasted = run[-1] - run[0] if run else 0.0
         if lasted > letters.effective_for + letters.evaluation + HAIR:
             observed = f"pending for {lasted:.3f} s from {at(run[0])} on, and not firing"
-            return broken(clause, "waits longer than documented", Finding(expected=expected, observed=observed, query=query))
-        return unproven(clause, f"did not fire, so nothing shows how long it waits ({_story_text(story, timeline.ended)})")
+            return broken(
+                clause, "waits longer than documented", Finding(expected=expected, observed=observed, query=query)
+            )
+        return unproven(
+            clause, f"did not fire, so nothing shows how long it waits ({_story_text(story, timeline.ended)})"
+        )
     waited = fired - run[0] if run else 0.0
     if abs(waited - letters.effective_for) > letters.evaluation / 2:
         reason = "waits longer than documented" if waited > letters.effective_for else "waits shorter than documented"
-        observed = f"pending from {at(run[0])}, firing from {at(fired)}: {waited:.3f} s" if run else f"firing at {at(fired)}, never pending"
-        return broken(clause, reason, Finding(expected=expected, observed=observed, query=query), observations=len(run) + 1)
+        observed = (
+            f"pending from {at(run[0])}, firing from {at(fired)}: {waited:.3f} s"
+            if run
+            else f"firing at {at(fired)}, never pending"
+        )
+        return broken(
+            clause, reason, Finding(expected=expected, observed=observed, query=query), observations=len(run) + 1
+        )
     return holds(
         clause,
         observations=len(run) + 1,
@@ -231,11 +245,23 @@ def resolves(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdict:
         if back is None and timeline.ended < span.end + letters.reach + interval:
             return unproven(clause, "the run ended before the measure had to be back")
         observed = f"back at {at(back)}" if back else "not back when the run ended"
-        return broken(clause, "its own metric did not return after healing", finding(f"{observed}; {_measure_text(alert, measured, timeline.ended)}"))
+        return broken(
+            clause,
+            "its own metric did not return after healing",
+            finding(f"{observed}; {_measure_text(alert, measured, timeline.ended)}"),
+        )
     ends = back - interval
     if last > ends + interval + HAIR:
-        late = "still firing when the run ended" if last >= timeline.evaluations[-1] - interval else f"{last - ends:.2f} s late"
-        return broken(clause, "did not end when its measure was back", finding(f"last firing sample {at(last)}, measure back {at(back)}: {late}"))
+        late = (
+            "still firing when the run ended"
+            if last >= timeline.evaluations[-1] - interval
+            else f"{last - ends:.2f} s late"
+        )
+        return broken(
+            clause,
+            "did not end when its measure was back",
+            finding(f"last firing sample {at(last)}, measure back {at(back)}: {late}"),
+        )
     if last < ends - interval - HAIR:
         return broken(
             clause,
@@ -278,7 +304,8 @@ def _measure_text(alert: AlertPromise, measured: Measured | None, instant: float
         return f"the measure {alert.measure} gave no value at all"
     value = min(measured.points, key=lambda point: abs(point[0] - instant))
     peak = max(measured.points, key=lambda point: point[1])
-    return f"measure {value[1]:.4f} at {at(value[0])}, at most {peak[1]:.4f} at {at(peak[0])} (threshold {alert.threshold:g} {alert.unit})"
+    most = f"at most {peak[1]:.4f} at {at(peak[0])}"
+    return f"measure {value[1]:.4f} at {at(value[0])}, {most} (threshold {alert.threshold:g})"
 
 
 def _story_text(story: History, until: float) -> str:
@@ -304,7 +331,9 @@ def _inside_slack(alert: AlertPromise, timeline: Timeline, span: Span, letters: 
         return f"{span.name} has no rung"
     per_second = span.rung * timeline.tempo
     events = per_second * letters.window
-    slack = value_slack(timeline, events=events, window_seconds=letters.window, spacing=1 / per_second if per_second else 0.0)
+    slack = value_slack(
+        timeline, events=events, window_seconds=letters.window, spacing=1 / per_second if per_second else 0.0
+    )
     distance = abs(span.rung - alert.threshold) / alert.threshold
     if distance > slack:
         return ""
@@ -328,7 +357,7 @@ def _crossing(alert: AlertPromise, measured: Measured | None, *, after: float) -
 
 
 def _back(alert: AlertPromise, timeline: Timeline, measured: Measured | None, *, after: float) -> float | None:
-    """The first evaluation after `after` from which on the measure is no longer beyond the threshold; absent is back."""
+    """The first evaluation from which on the measure is no longer beyond the threshold; an absent measure is back."""
     values = dict(measured.points) if measured is not None else {}
     later = [instant for instant in timeline.evaluations if instant >= after]
     for position, instant in enumerate(later):

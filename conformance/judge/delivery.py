@@ -1,4 +1,4 @@
-"""Judges that each change of an alert reached its documented receiver once, with the right text, and no other receiver."""
+"""Judges that each change of an alert reached its documented receiver once, with the right text, and no other one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, ti
     if fired is None:
         return unproven(clause, "did not fire, so there was nothing to deliver")
     letters = bounds(alert, timeline)
-    wait, interval = (timer(each.total_seconds(), timeline.tempo) for each in (timing.group_wait, timing.group_interval))
+    wait, interval = (
+        timer(each.total_seconds(), timeline.tempo) for each in (timing.group_wait, timing.group_interval)
+    )
     firing_lasted = story.firing[-1] - fired
     ended = story.firing[-1] + letters.evaluation
     over = ended <= timeline.evaluations[-1]
@@ -62,22 +64,28 @@ def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, ti
         accepted = [page for page in own if page.notification.accepted]
         seen += len(accepted)
         expected = (
-            f"one {state} notification at {receiver.kind} ({receiver.endpoint}) between {at(change)} and {at(deadline)} "
-            f"({spent} + {DELIVERY:g} s)"
+            f"one {state} notification at {receiver.kind} ({receiver.endpoint}) "
+            f"between {at(change)} and {at(deadline)} ({spent} + {DELIVERY:g} s)"
         )
         if not accepted:
             if timeline.ended < deadline and not own:
-                return unproven(clause, f"the run ended at {at(timeline.ended)}, before the {state} notification was due at {at(deadline)}")
-            findings.append(Finding(expected=expected, observed=_what_came(own, pages), location=_address(receiver, timeline)))
+                return unproven(
+                    clause,
+                    f"the run ended at {at(timeline.ended)}, before the {state} notification was due at {at(deadline)}",
+                )
+            findings.append(
+                Finding(expected=expected, observed=_what_came(own, pages), location=_address(receiver, timeline))
+            )
             continue
         if len(accepted) > 1:
-            instants = ", ".join(at(page.notification.at) for page in accepted)
-            findings.append(Finding(expected=expected, observed=f"{len(accepted)} of them, at {instants}"))
+            when = ", ".join(at(page.notification.at) for page in accepted)
+            findings.append(Finding(expected=expected, observed=f"{len(accepted)} of them, at {when}"))
         first = accepted[0].notification
         if not change - letters.evaluation <= first.at <= deadline:
             side = "before the alert changed" if first.at < change else f"{first.at - deadline:.2f} s late"
             findings.append(Finding(expected=expected, observed=f"at {at(first.at)}, {side}"))
-        findings += _wrong_text(alert, timeline, accepted[0], state, fired)
+        instants: tuple[float, ...] = (fired,) if state == "firing" else (fired, story.firing[-1])
+        findings += _wrong_text(alert, timeline, accepted[0], state, instants)
     if findings:
         return broken(clause, _headline(findings), *findings, observations=max(1, seen))
     told = " and ".join(state for state, *_ in deadlines)
@@ -88,7 +96,9 @@ def _pages(alert: AlertPromise, timeline: Timeline) -> Iterator[Page]:
     """The notifications about this alert of this cell, whoever got them."""
     for notification in timeline.notifications:
         text = "\n".join(_texts(notification.body))
-        if re.search(rf"\b{re.escape(alert.name)}\b", text) and re.search(rf"(?<![\w-]){re.escape(timeline.cell)}(?![\w-])", text):
+        if re.search(rf"\b{re.escape(alert.name)}\b", text) and re.search(
+            rf"(?<![\w-]){re.escape(timeline.cell)}(?![\w-])", text
+        ):
             yield Page(notification=notification, state=_state(notification, text), text=text)
 
 
@@ -116,7 +126,7 @@ def _strays(receiver: ReceiverPromise, pages: list[Page]) -> Iterator[Finding]:
         if page.notification.receiver != receiver.kind:
             yield Finding(
                 expected=f"no notification at another receiver than {receiver.kind}",
-                observed=f"a {page.state} notification reached {page.notification.receiver} at {at(page.notification.at)}",
+                observed=f"a {page.state} one reached {page.notification.receiver} at {at(page.notification.at)}",
             )
         elif page.state == "unknown":
             yield Finding(
@@ -130,7 +140,9 @@ def _what_came(own: list[Page], pages: list[Page]) -> str:
         answers = ", ".join(f"{page.notification.status} at {at(page.notification.at)}" for page in own[:3])
         return f"{len(own)} arrived and were refused ({answers})"
     if pages:
-        others = ", ".join(f"{page.state} at {page.notification.receiver} {at(page.notification.at)}" for page in pages[:4])
+        others = ", ".join(
+            f"{page.state} at {page.notification.receiver} {at(page.notification.at)}" for page in pages[:4]
+        )
         return f"none; what arrived: {others}"
     return "none, and nothing about this alert at any receiver"
 
@@ -142,30 +154,33 @@ def _address(receiver: ReceiverPromise, timeline: Timeline) -> str:
     return f"alertmanager.yml: does not name {receiver.endpoint}"
 
 
-def _wrong_text(alert: AlertPromise, timeline: Timeline, page: Page, state: str, fired: float) -> Iterator[Finding]:
+def _wrong_text(
+    alert: AlertPromise, timeline: Timeline, page: Page, state: str, instants: tuple[float, ...]
+) -> Iterator[Finding]:
     facts = {"alertname": alert.name, "cluster": timeline.cell, "severity": alert.shipped.labels.get("severity", "")}
     for label, value in facts.items():
         if value and not re.search(rf"(?<![\w-]){re.escape(value)}(?![\w-])", page.text):
             yield Finding(expected=f"the {state} notification names {label} {value}", observed=_cut(page.text))
     for name, template in alert.shipped.annotations.items():
-        wanted = list(dict.fromkeys(_rendered(alert, template, timeline, fired)))
+        wanted = list(dict.fromkeys(_rendered(alert, template, timeline, instants)))
         if not any(text in page.text for text in wanted):
+            shown = " or ".join(map(repr, wanted)) or f"{template!r} with a value, but the measure has none"
             yield Finding(
-                expected=f"the {state} notification carries the {name} {' or '.join(map(repr, wanted)) or template!r}",
+                expected=f"the {state} notification carries the {name} {shown}",
                 observed=_cut(page.text),
-                because=f"the value at the evaluation of {at(fired)} at which it fired, one evaluation either way",
+                because=f"the value at the evaluation of {' or '.join(map(at, instants))}, one evaluation either way",
             )
 
 
 _VALUE = re.compile(r"\{\{\s*(?:printf\s+\"%\.(?P<digits>\d)f\"\s+)?\$value\s*\}\}")
 
 
-def _rendered(alert: AlertPromise, template: str, timeline: Timeline, fired: float) -> Iterator[str]:
+def _rendered(alert: AlertPromise, template: str, timeline: Timeline, instants: tuple[float, ...]) -> Iterator[str]:
     """
-    The annotation with the values that it may carry.
+    The annotation with the values that it may carry: those at `instants`, one evaluation either way.
 
-    While an alert fires Prometheus renders its annotations again at each evaluation, and Alertmanager keeps the text that
-    was sent with the change; the resolved message repeats it, or carries the value of the last evaluation.
+    Prometheus renders annotations anew at each evaluation. The firing message was sent with the change; the resolved
+    one carries the text of the last firing evaluation, or repeats the first.
     """
     if not _VALUE.search(template):
         yield template
@@ -173,7 +188,7 @@ def _rendered(alert: AlertPromise, template: str, timeline: Timeline, fired: flo
     measured = timeline.measures.get(alert.name)
     reach = 1.5 * timeline.evaluation_interval
     for instant, value in measured.points if measured else ():
-        if abs(instant - fired) <= reach:
+        if any(abs(instant - each) <= reach for each in instants):
             yield _VALUE.sub(lambda found, value=value: _number(value, found["digits"]), template)  # type: ignore[misc]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from fixtures.load.ledger import Outcome
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from conformance.timeline.model import Span, Timeline
 
 RATE_TOLERANCE = 0.03
-"""How far the achieved rate may lie from the wanted one: a third of the distance between a rung of 0.9 and its threshold."""
+"""How far the achieved rate may lie from the wanted one: a third of the way from a rung of 0.9 to its threshold."""
 
 
 def failed(timeline: Timeline, *, needs: Iterable[str] = ()) -> tuple[str, ...]:
@@ -24,11 +25,24 @@ def failed(timeline: Timeline, *, needs: Iterable[str] = ()) -> tuple[str, ...]:
     return (*deaths(timeline, needs), *_reading(timeline), *_load(timeline), *_rungs(timeline), *_scrapes(timeline))
 
 
+def repeatable(timeline: Timeline, *, needs: Iterable[str] = ()) -> tuple[str, ...]:
+    """
+    What a second attempt at a slower pace may cure.
+
+    Where no rung is judged, a target that does not answer is a finding and no premise: it is not repeated.
+    """
+    if any(span.rung is not None for span in timeline.phases):
+        return failed(timeline, needs=needs)
+    return (*_reading(timeline), *_load(timeline))
+
+
 def deaths(timeline: Timeline, needs: Iterable[str] = ()) -> tuple[str, ...]:
     """The components that this run rests on and that ended unbidden."""
     wanted = {f"gateway-{timeline.cell}", f"prometheus-{timeline.cell}", *timeline.needs, *needs}
     return tuple(
-        f"{death.component} died during the run ({death.detail})" for death in timeline.deaths if death.component in wanted
+        f"{death.component} died during the run ({death.detail})"
+        for death in timeline.deaths
+        if death.component in wanted
     )
 
 
@@ -38,7 +52,8 @@ def _reading(timeline: Timeline) -> Iterable[str]:
     for arrival in timeline.arrivals:
         if not arrival.ok:
             yield (
-                f"{arrival.backend} had not taken in the last of the run after {arrival.seconds:.1f} s: {arrival.detail}"
+                f"{arrival.backend} had not taken in the last of the run after {arrival.seconds:.1f} s: "
+                f"{arrival.detail}"
             )
     yield from timeline.troubles
 
@@ -94,7 +109,7 @@ def largest_gap(timeline: Timeline) -> float:
     gaps = [0.0]
     for series in timeline.up:
         instants = [at for at, _ in series.points]
-        gaps.extend(later - earlier for earlier, later in zip(instants, instants[1:], strict=False))
+        gaps.extend(later - earlier for earlier, later in pairwise(instants))
     return max(gaps)
 
 

@@ -26,19 +26,25 @@ def shipped(alert: AlertPromise, timeline: Timeline) -> Verdict:
     clause = f"alert/{alert.name}/shipped"
     dead = premise.deaths(timeline)
     if dead or timeline.interrupted or timeline.troubles:
-        return unproven(clause, "; ".join((*dead, *timeline.troubles, *([timeline.interrupted] if timeline.interrupted else []))))
+        return unproven(
+            clause, "; ".join((*dead, *timeline.troubles, *([timeline.interrupted] if timeline.interrupted else [])))
+        )
     if not all(arrival.ok for arrival in timeline.arrivals):
         return unproven(clause, "; ".join(arrival.detail for arrival in timeline.arrivals if not arrival.ok))
     files = _read(timeline.config.rules_shipped)
     given = _read(timeline.config.rules_given)
     found = [(name, rule) for name, file in files.items() for rule in _named(file, alert.name)]
     if len(found) != 1:
-        names = sorted({rule.name for file in files.values() for rule in file.rules if isinstance(rule, rules.AlertRule)})
+        names = sorted(
+            {rule.name for file in files.values() for rule in file.rules if isinstance(rule, rules.AlertRule)}
+        )
         places = ", ".join(f"{name}:{rule.line}" for name, rule in found) or "none"
         return broken(
             clause,
             "is not in the rule files" if not found else "stands more than once in the rule files",
-            Finding(expected=f"one alert {alert.name}", observed=f"{places}; alerts there: {', '.join(names) or 'none'}"),
+            Finding(
+                expected=f"one alert {alert.name}", observed=f"{places}; alerts there: {', '.join(names) or 'none'}"
+            ),
         )
     name, rule = found[0]
     findings = list(_against_contract(alert, rule, name))
@@ -55,7 +61,11 @@ def shipped(alert: AlertPromise, timeline: Timeline) -> Verdict:
     else:
         findings += _against_file(given_rule, loaded[0], f"{name}:{rule.line}")
     if findings:
-        return broken(clause, f"differs from the document in {len(findings)} parts" if len(findings) > 1 else "differs from the document", *findings)
+        return broken(
+            clause,
+            f"differs from the document in {len(findings)} parts" if len(findings) > 1 else "differs from the document",
+            *findings,
+        )
     return holds(
         clause,
         observations=len(alert.shipped.parts()) * 2,
@@ -87,10 +97,19 @@ def _against_contract(alert: AlertPromise, rule: AlertRule, file: str) -> Iterat
     if not same(form.expr, rule.expr):
         yield Finding(expected=f"expr {_line(form.expr)}", observed=_line(rule.expr), location=place("expr"))
     if form.for_ != rule.for_:
-        yield Finding(expected=f"for {format_duration(form.for_)}", observed=format_duration(rule.for_), location=place("for"))
+        yield Finding(
+            expected=f"for {format_duration(form.for_)}", observed=format_duration(rule.for_), location=place("for")
+        )
     if rule.keep_firing_for:
-        yield Finding(expected="no keep_firing_for", observed=format_duration(rule.keep_firing_for), location=place("keep_firing_for"))
-    for kind, wanted, there in (("labels", form.labels, rule.labels), ("annotations", form.annotations, rule.annotations)):
+        yield Finding(
+            expected="no keep_firing_for",
+            observed=format_duration(rule.keep_firing_for),
+            location=place("keep_firing_for"),
+        )
+    for kind, wanted, there in (
+        ("labels", form.labels, rule.labels),
+        ("annotations", form.annotations, rule.annotations),
+    ):
         for key in sorted({*wanted, *there}):
             if wanted.get(key) != there.get(key):
                 yield Finding(
@@ -103,15 +122,34 @@ def _against_contract(alert: AlertPromise, rule: AlertRule, file: str) -> Iterat
 def _against_file(given: AlertRule, loaded: LoadedRule, place: str) -> Iterator[Finding]:
     query = "/api/v1/rules"
     if not same(given.expr, loaded.expr):
-        yield Finding(expected=f"loaded expr {_line(given.expr)}", observed=_line(loaded.expr), query=query, location=place)
+        yield Finding(
+            expected=f"loaded expr {_line(given.expr)}", observed=_line(loaded.expr), query=query, location=place
+        )
     if abs(given.for_.total_seconds() - loaded.for_seconds) > 0.0005:
-        yield Finding(expected=f"loaded for {given.for_.total_seconds():g} s", observed=f"{loaded.for_seconds:g} s", query=query, location=place)
+        yield Finding(
+            expected=f"loaded for {given.for_.total_seconds():g} s",
+            observed=f"{loaded.for_seconds:g} s",
+            query=query,
+            location=place,
+        )
     if dict(given.labels) != dict(loaded.labels):
-        yield Finding(expected=f"loaded labels {dict(given.labels)}", observed=str(dict(loaded.labels)), query=query, location=place)
+        yield Finding(
+            expected=f"loaded labels {dict(given.labels)}",
+            observed=str(dict(loaded.labels)),
+            query=query,
+            location=place,
+        )
     if dict(given.annotations) != dict(loaded.annotations):
-        yield Finding(expected=f"loaded annotations {dict(given.annotations)}", observed=str(dict(loaded.annotations)), query=query, location=place)
+        yield Finding(
+            expected=f"loaded annotations {dict(given.annotations)}",
+            observed=str(dict(loaded.annotations)),
+            query=query,
+            location=place,
+        )
     if loaded.health not in ("ok", "unknown") or loaded.last_error:
-        yield Finding(expected="health ok", observed=f"{loaded.health}: {loaded.last_error}", query=query, location=place)
+        yield Finding(
+            expected="health ok", observed=f"{loaded.health}: {loaded.last_error}", query=query, location=place
+        )
 
 
 def _line(expr: str) -> str:

@@ -1,4 +1,4 @@
-"""Tolerances, derived from what was observed and printed as the sum that they are; late is bounded, early never excused."""
+"""Tolerances, derived from what was observed and printed as sums; late is bounded, early is never excused."""
 
 from __future__ import annotations
 
@@ -86,7 +86,11 @@ def value_slack(timeline: Timeline, *, events: float, window_seconds: float, spa
     """
     one = 1 / events if events > 0 else math.inf
     gap = largest_gap(timeline)
-    lost = 2 * (gap - timeline.scrape_interval / 2) / window_seconds if gap > 1.1 * max(spacing, timeline.scrape_interval) else 0.0
+    lost = (
+        2 * (gap - timeline.scrape_interval / 2) / window_seconds
+        if gap > 1.1 * max(spacing, timeline.scrape_interval)
+        else 0.0
+    )
     return one + max(0.0, lost)
 
 

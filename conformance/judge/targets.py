@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from conformance.judge.verdict import Verdict
     from conformance.timeline.model import Timeline
 
-EXPORTERS = {"osmen_postgres": ("postgres_exporter", "postgres"), "osmen_redis": ("redis_exporter", "redis"), "docker": ("cadvisor",)}
+EXPORTERS = {
+    "osmen_postgres": ("postgres_exporter", "postgres"),
+    "osmen_redis": ("redis_exporter", "redis"),
+    "docker": ("cadvisor",),
+}
 """By scrape job: the components whose death makes its silence no fault of the configuration."""
 
 
@@ -39,7 +43,9 @@ def up(target: Target, timeline: Timeline) -> Verdict:
     samples = [point for series in timeline.up if series.labels.get("job") == target.job for point in series.points]
     down = [instant for instant, value in samples if value != 1]
     if down or any(each.health != "up" for each in listed):
-        said = "; ".join(f"{each.instance} is {each.health}: {each.last_error}" for each in listed if each.health != "up")
+        said = "; ".join(
+            f"{each.instance} is {each.health}: {each.last_error}" for each in listed if each.health != "up"
+        )
         return broken(
             clause,
             "does not answer every scrape",

@@ -27,7 +27,7 @@ class NonConformant(AssertionError):
         self.verdict = verdict
 
 
-class Unproven(Exception):  # noqa: N818  the name is the status
+class Unproven(Exception):
     """A premise failed, so nothing was proven."""
 
     def __init__(self, verdict: Verdict) -> None:
@@ -35,7 +35,7 @@ class Unproven(Exception):  # noqa: N818  the name is the status
         self.verdict = verdict
 
 
-class Unsupported(Exception):  # noqa: N818  the name is the status
+class Unsupported(Exception):
     """The stack or the subject lacks a capability; the reason is in words."""
 
     def __init__(self, verdict: Verdict) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from conformance.observe import settled
@@ -12,7 +13,7 @@ from conformance.observe.receivers import received
 from conformance.timeline.model import SCHEMA, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from conformance.timeline.model import (
         Arrival,
@@ -50,6 +51,8 @@ class Deed:
     measures: Mapping[str, str]
     missed_before: float
     deaths: tuple[Death, ...] = ()
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
+    interrupted: str = ""
     attempts: tuple[Attempt, ...] = ()
     troubles: tuple[str, ...] = ()
 
@@ -59,6 +62,14 @@ class _Reading:
 
     def __init__(self) -> None:
         self.troubles: list[str] = []
+
+    @contextmanager
+    def tolerating(self) -> Iterator[None]:
+        """Note the trouble of what is read inside, and go on."""
+        try:
+            yield
+        except ObserveError as error:
+            self.troubles.append(str(error))
 
     def of(self, read: Callable[[], T], otherwise: T) -> T:
         try:
@@ -88,16 +99,14 @@ def timeline(deed: Deed, *, prometheus_url: str, receivers_url: str) -> Timeline
             up = reading.of(lambda: prometheus.samples(UP, start=start, end=end), ())
             durations = reading.of(lambda: prometheus.samples(SCRAPE_DURATION, start=start, end=end), ())
             targets = reading.of(prometheus.targets, ())
-            rules, phases = reading.of(prometheus.rules, ((), {}))
+            none: tuple[tuple[LoadedRule, ...], dict[str, float]] = ((), {})
+            rules, phases = reading.of(prometheus.rules, none)
             missed = reading.of(prometheus.missed_evaluations, 0.0) - deed.missed_before
             evaluations = _evaluations(deed, alerts, phases)
-            for alert, query in deed.measures.items():
-                if evaluations:
-                    measures[alert] = reading.of(
-                        lambda query=query: prometheus.measured(  # type: ignore[misc]
-                            query, start=evaluations[0], end=evaluations[-1], step=deed.evaluation_interval
-                        ),
-                        None,  # type: ignore[arg-type]
+            for alert, query in deed.measures.items() if evaluations else ():
+                with reading.tolerating():
+                    measures[alert] = prometheus.measured(
+                        query, start=evaluations[0], end=evaluations[-1], step=deed.evaluation_interval
                     )
     with Client("receivers", receivers_url) as client:
         notifications: tuple[Notification, ...] = reading.of(lambda: received(client), ())
@@ -117,13 +126,15 @@ def timeline(deed: Deed, *, prometheus_url: str, receivers_url: str) -> Timeline
         alerts=alerts,
         up=up,
         scrape_durations=durations,
-        measures={alert: measured for alert, measured in measures.items() if measured is not None},
+        measures=measures,
         evaluations=evaluations,
         missed_evaluations=missed,
         targets=targets,
         rules=rules,
         notifications=notifications,
         deaths=deed.deaths,
+        stand_ins=deed.stand_ins,
+        interrupted=deed.interrupted,
         arrivals=(arrival,),
         troubles=(*deed.troubles, *reading.troubles),
         attempts=deed.attempts,

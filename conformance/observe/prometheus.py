@@ -29,10 +29,13 @@ class Prometheus:
         if not isinstance(answer, dict) or answer.get("status") != "success" or "data" not in answer:
             said = answer.get("error") if isinstance(answer, dict) else None
             raise ObserveError(
-                f"{self._client.name}: {path} {parameters.get('query', '')}: answered without success: {said or answer!r:.200}"
+                f"{self._client.name}: {path} {parameters.get('query', '')}: "
+                f"answered without success: {said or repr(answer)[:200]}"
             )
         if warnings := answer.get("warnings"):
-            raise ObserveError(f"{self._client.name}: {path} {parameters.get('query', '')}: warns: {'; '.join(warnings)}")
+            raise ObserveError(
+                f"{self._client.name}: {path} {parameters.get('query', '')}: warns: {'; '.join(warnings)}"
+            )
         return answer["data"]
 
     def samples(self, selector: str, *, start: float, end: float) -> tuple[Series, ...]:
@@ -57,7 +60,9 @@ class Prometheus:
         series = self._matrix(data, query)
         if len(series) > 1:
             shown = "; ".join(str(dict(one.labels)) for one in series[:3])
-            raise ObserveError(f"{self._client.name}: {query}: gave {len(series)} series where one was expected: {shown}")
+            raise ObserveError(
+                f"{self._client.name}: {query}: gave {len(series)} series where one was expected: {shown}"
+            )
         points = series[0].points if series else ()
         return Measured(query=query, points=tuple(point for point in points if not math.isnan(point[1])))
 

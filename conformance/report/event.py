@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from conformance.judge.verdict import Status  # noqa: TC001  events are read by people who ask for its type
+from conformance.judge.verdict import Status
 from conformance.report.clean import LONGEST, clip, map_texts, plain
 from conformance.report.record import ReportError, Result
 from conformance.report.redact import Redactor

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003  read at run time by the decoder
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fixtures.load.ledger import Ledger  # noqa: TC001  read at run time by the decoder
+from fixtures.load.ledger import Ledger
 
 SCHEMA = 1
 

@@ -1,0 +1,257 @@
+"""
+Raises the stack, performs programs on cells side by side, and reads what the stack says into timelines.
+
+A program that proved nothing is performed once more at half the tempo, unless something it rests on has died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from conformance.judge import premise
+from conformance.judge.alerts import NEEDS
+from conformance.observe import settled
+from conformance.observe.client import Client, ObserveError
+from conformance.observe.gather import Deed, timeline
+from conformance.observe.prometheus import Prometheus
+from conformance.timeline import store
+from conformance.timeline.model import SCHEMA, Attempt, Config, Death, Span, Timeline
+from fixtures.core import clock
+from fixtures.faults.run import Performance, all_of
+from fixtures.stack.stack import CellSpec, standing
+from fixtures.stack.tempo import rewrite_expression
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from conformance.contract.model import Contract
+    from fixtures.core.journal import Journal
+    from fixtures.faults.program import Phase, Program
+    from fixtures.load.ledger import Ledger
+    from fixtures.stack.driver import Facts
+    from fixtures.stack.stack import Cell, Ended, Ready, Settings, Stack
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stood:
+    """A component that stood: where it came from, when it was ready, how large it was at the end of the programs."""
+
+    instance: str
+    component: str
+    facts: Facts
+    stand_in_for: str
+    ready_seconds: float | None
+    memory: float | None
+
+
+class Listener(Protocol):
+    """Who is told while it happens."""
+
+    def note(self, text: str) -> None: ...
+
+    def ready(self, ready: Ready) -> None: ...
+
+    def standing(self, stack: Stack, seconds: float) -> None: ...
+
+    def doing(self, cell: str, phase: Phase, left: float, ledger: Ledger) -> None: ...
+
+    def died(self, ended: Ended) -> None: ...
+
+    def again(self, program: str, attempt: Attempt) -> None: ...
+
+    def performed(self, timeline: Timeline) -> None: ...
+
+
+class Stage:
+    """The performing of a set of programs; everything it has is there also when it was broken off."""
+
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        *,
+        settings: Settings,
+        contract: Contract,
+        journal: Journal,
+        listener: Listener,
+    ) -> None:
+        self._programs = {program.name: program for program in programs}
+        self._settings = settings
+        self._contract = contract
+        self._journal = journal
+        self._listener = listener
+        self._deaths: list[Death] = []
+        self.timelines: dict[str, Timeline] = {}
+        self.stood: list[Stood] = []
+        self.secrets: tuple[str, ...] = ()
+
+    @property
+    def deaths(self) -> tuple[Death, ...]:
+        """Every component that ended unbidden, in order."""
+        return tuple(self._deaths)
+
+    def run(self) -> None:
+        """Perform every program. Raises StackError when the stack cannot stand."""
+        begun = clock.mono()
+        specs = [self._spec(program, self._settings.tempo, program.name) for program in self._programs.values()]
+        with standing(
+            self._settings, specs, journal=self._journal, announce=self._listener.ready, note=self._listener.note
+        ) as stack:
+            self.secrets = stack.secrets.values()
+            self._listener.standing(stack, clock.mono() - begun)
+            try:
+                self._round(stack, {spec.name: self._programs[spec.name] for spec in specs}, {})
+                self._repeat(stack)
+            finally:
+                self._watch(stack)
+                self.stood = list(_stood(stack))
+
+    def _spec(self, program: Program, tempo: float, name: str) -> CellSpec:
+        return CellSpec(name=name, tempo=tempo, jobs=program.jobs, gateway=program.gateway)
+
+    def _repeat(self, stack: Stack) -> None:
+        attempts: dict[str, tuple[Attempt, ...]] = {}
+        for name, seen in self.timelines.items():
+            reasons = premise.repeatable(seen, needs=NEEDS)
+            if reasons and not premise.deaths(seen, NEEDS):
+                attempt = Attempt(tempo=seen.tempo, reasons=reasons)
+                attempts[name] = (*seen.attempts, attempt)
+                self._listener.again(name, attempt)
+        if not attempts:
+            return
+        for name in attempts:
+            stack.lower_cell(name)
+        specs = {f"{name}-again": self._programs[name] for name in attempts}
+        stack.raise_cells([self._spec(program, self._settings.tempo / 2, cell) for cell, program in specs.items()])
+        stack.await_ready()
+        self._round(stack, specs, attempts)
+
+    def _round(
+        self, stack: Stack, programs: Mapping[str, Program], attempts: Mapping[str, tuple[Attempt, ...]]
+    ) -> None:
+        """Perform `programs`, by the name of their cell, side by side."""
+        missed = {name: self._before(stack.cells[name], len(program.jobs)) for name, program in programs.items()}
+        performances = [
+            Performance(program, stack.cells[name], journal=self._journal, announce=self._listener.doing)
+            for name, program in programs.items()
+        ]
+        try:
+            asyncio.run(all_of(performances, watch=lambda: self._watch(stack)))
+        except BaseException:
+            for performance in performances:
+                self._keep(self._unread(stack, performance, attempts))
+            raise
+        self._watch(stack)
+        for performance in performances:
+            deed = self._deed(stack, performance, attempts)
+            deed = replace(deed, missed_before=missed[deed.cell])
+            read = timeline(
+                deed,
+                prometheus_url=f"http://{stack.cells[deed.cell].prometheus.address('http')}",
+                receivers_url=f"http://{stack.address('receivers', 'http')}",
+            )
+            # A component may have died while the stack was read.
+            self._watch(stack)
+            self._keep(replace(read, deaths=self.deaths))
+
+    def _before(self, cell: Cell, jobs: int) -> float:
+        """Wait for the cell's first scrapes; the evaluations that were missed by then do not count."""
+        with Client(f"prometheus of {cell.name}", f"http://{cell.prometheus.address('http')}") as client:
+            prometheus = Prometheus(client)
+            waited = settled.first_scrape(prometheus, jobs)
+            if not waited.ok:
+                self._listener.note(
+                    f"{cell.name}: {waited.last} (after {waited.elapsed:.0f} s; its clauses will say so)"
+                )
+            with contextlib.suppress(ObserveError):
+                return prometheus.missed_evaluations()
+        return 0.0
+
+    def _watch(self, stack: Stack) -> None:
+        for ended in stack.ended():
+            self._deaths.append(Death(component=ended.instance, at=ended.at, detail=ended.how, log=ended.log))
+            self._listener.died(ended)
+
+    def _keep(self, seen: Timeline) -> None:
+        self.timelines[seen.program] = seen
+        store.write(seen, self._settings.rundir.path / "timeline")
+        self._listener.performed(seen)
+
+    def _deed(self, stack: Stack, performance: Performance, attempts: Mapping[str, tuple[Attempt, ...]]) -> Deed:
+        done = performance.performed()
+        cell = stack.cells[done.cell]
+        program = done.program
+        return Deed(
+            program=program.name,
+            cell=done.cell,
+            tempo=cell.spec.tempo,
+            begun=done.begun,
+            ended=done.ended,
+            phases=tuple(
+                Span(
+                    name=passed.phase.name,
+                    start=passed.start,
+                    end=passed.end,
+                    wanted_rps=passed.phase.load.at(cell.spec.tempo).rps,
+                    faults=tuple(fault.describe() for fault in passed.phase.faults),
+                    rung=program.rungs.get(passed.phase.name),
+                    quantity=program.quantity,
+                )
+                for passed in done.phases
+            ),
+            ledger=done.ledger,
+            scrape_interval=cell.scrape_interval,
+            evaluation_interval=cell.evaluation_interval,
+            config=Config(
+                rules_shipped=stack.rules,
+                rules_given=cell.rules_given,
+                alertmanager_shipped=stack.alertmanager_shipped,
+                alertmanager_given=stack.alertmanager_given,
+            ),
+            needs=tuple(sorted(program.needs)),
+            measures={
+                alert.name: rewrite_expression(alert.measure, cell.spec.tempo) for alert in self._contract.alerts
+            },
+            missed_before=0.0,
+            deaths=self.deaths,
+            stand_ins={job: why for job, why in stack.stand_ins.items() if job in program.jobs},
+            interrupted=done.interrupted,
+            attempts=attempts.get(program.name, ()),
+        )
+
+    def _unread(self, stack: Stack, performance: Performance, attempts: Mapping[str, tuple[Attempt, ...]]) -> Timeline:
+        """What is known of a broken-off program without asking anybody."""
+        deed = self._deed(stack, performance, attempts)
+        return Timeline(
+            schema=SCHEMA,
+            program=deed.program,
+            cell=deed.cell,
+            tempo=deed.tempo,
+            begun=deed.begun,
+            ended=deed.ended,
+            scrape_interval=deed.scrape_interval,
+            evaluation_interval=deed.evaluation_interval,
+            phases=deed.phases,
+            ledger=deed.ledger,
+            config=deed.config,
+            needs=deed.needs,
+            deaths=deed.deaths,
+            stand_ins=deed.stand_ins,
+            interrupted=deed.interrupted or "the run was broken off before the stack was read",
+            attempts=deed.attempts,
+        )
+
+
+def _stood(stack: Stack) -> Iterable[Stood]:
+    ready = {each.instance: each.seconds for each in stack.ready}
+    for name, running in stack.components.items():
+        yield Stood(
+            instance=name,
+            component=running.component.name,
+            facts=running.facts,
+            stand_in_for=running.component.stand_in_for,
+            ready_seconds=ready.get(name),
+            memory=running.memory(),
+        )

@@ -1,0 +1,237 @@
+"""The pytest side of the suite: options, marks, the fixtures that tests ask for, and the report at the end."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conformance.contract.load import load
+from conformance.contract.parse import ContractError
+from conformance.judge.verdict import NonConformant, Unproven, Unsupported, Verdict, unproven
+from conformance.run import Options, Run, RunError
+from conformance.timeline.store import TimelineError
+from fixtures.core.rundir import RunDirError
+from fixtures.stack.component import StackError
+from fixtures.stack.provision import ProvisionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from conformance.contract.model import Contract
+    from conformance.timeline.model import Timeline
+
+RUN = pytest.StashKey[Run]()
+JUDGED = pytest.StashKey[set[str]]()
+SPOKEN = (StackError, ProvisionError, ContractError, TimelineError, RunError, RunDirError)
+"""Errors whose message is written for the reader: shown without a traceback."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("conformance", "monitoring conformance")
+    group.addoption(
+        "--stack",
+        default="auto",
+        metavar="DRIVER",
+        help="how the stack is stood up: auto (default), native or containers",
+    )
+    group.addoption(
+        "--tempo",
+        type=float,
+        default=60.0,
+        metavar="N",
+        help="divide the document's minutes by N (default 60; 1 is real time, with the shipped files unmodified)",
+    )
+    group.addoption("--contract", type=Path, default=None, metavar="DIR", help="the documents of another contract")
+    group.addoption("--rules", type=Path, default=Path("rules"), metavar="DIR", help="the rule files (default: rules)")
+    group.addoption(
+        "--subject",
+        default="fixtures.gateway",
+        metavar="MODULE",
+        help="the gateway: a Python package with a __main__.main(environ) (default: fixtures.gateway)",
+    )
+    group.addoption(
+        "--run-dir",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="where the run writes; new or empty (default: .runs/<time>)",
+    )
+    group.addoption(
+        "--timeline",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="judge stored timelines again, without a stack: a file, a folder or a run directory; may be repeated",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "program(*programs): what is done to the world before these tests judge it")
+    config.addinivalue_line(
+        "markers", "covers(*clauses): the clauses of the contract that a test gives a verdict about"
+    )
+
+
+def clauses_of(item: pytest.Item) -> list[str]:
+    """The clause ids that a test covers."""
+    return [clause for mark in item.iter_markers("covers") for clause in mark.args]
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    # So that `-k alert/HighErrorRate` finds it.
+    item.extra_keyword_matches.update(clauses_of(item))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    live = [item for item in session.items if clauses_of(item)]
+    if not live or session.config.option.collectonly:
+        return
+    options = session.config.option
+    programs = {
+        program.name: program for item in live for mark in item.iter_markers("program") for program in mark.args
+    }
+    try:
+        contract = load(options.contract)
+        run = Run(
+            Options(
+                stack=options.stack,
+                tempo=options.tempo,
+                rules=options.rules,
+                subject=options.subject,
+                run_dir=options.run_dir,
+                timelines=tuple(options.timeline),
+                command=shlex.join(["python -m pytest", *session.config.invocation_params.args]).replace("'", "", 2),
+                revision=_revision(session.config.rootpath),
+            ),
+            contract=contract,
+            programs=tuple(programs.values()),
+            covered=frozenset(clause for item in live for clause in clauses_of(item)),
+        )
+    except SPOKEN as error:
+        raise pytest.UsageError(str(error)) from None
+    session.config.stash[RUN] = run
+    session.config.stash[JUDGED] = set()
+    # A terminated run ends as an interrupted one: everything stopped, what was recorded kept.
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+
+
+def _revision(root: Path) -> str:
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return found.stdout.strip()
+
+
+# --- what tests ask for -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def contract(request: pytest.FixtureRequest) -> Contract:
+    """
+    What is documented.
+    """
+    return request.config.stash[RUN].contract
+
+
+@pytest.fixture(scope="session")
+def timelines(request: pytest.FixtureRequest) -> Mapping[str, Timeline]:
+    """
+    Everything known about each program of this run, by the program's name.
+
+    The first test that asks raises the stack and performs the programs of all chosen tests, side by side.
+    """
+    run = request.config.stash[RUN]
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    assert capture is not None, "pytest always has its capture manager"
+    with capture.global_and_fixture_disabled():
+        sys.stdout.write("\n")
+        return run.timelines(sys.stdout)
+
+
+@pytest.fixture
+def prove(request: pytest.FixtureRequest) -> Callable[[Verdict], None]:
+    """
+    Take a judge's verdict into the report, and raise it unless it holds.
+    """
+    run = request.config.stash[RUN]
+
+    def take(verdict: Verdict) -> None:
+        __tracebackhide__ = True
+        clause = run.contract.clause(verdict.clause)
+        verdict = replace(verdict, document=clause.document, again=run.again(request.node.nodeid, verdict.clause))
+        run.judged(verdict)
+        request.config.stash[JUDGED].add(verdict.clause)
+        verdict.require()
+
+    return take
+
+
+# --- how verdicts look in pytest ----------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if call.excinfo is None or not clauses_of(item):
+        return report
+    error = call.excinfo.value
+    place = f"{item.location[0]}:{(item.location[1] or 0) + 1}: in {item.name}"
+    if isinstance(error, Unsupported):
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), (item.location[1] or 0) + 1, str(error))
+    elif isinstance(error, NonConformant):
+        report.longrepr = f"{place}\n{_marked(str(error))}"
+    elif isinstance(error, Unproven):
+        # A premise failed: that is an error of the run, not a failure of the subject.
+        report.when = "setup"
+        report.longrepr = f"{place}\n{_marked(str(error))}"
+    elif isinstance(error, SPOKEN):
+        report.when = "setup"
+        report.longrepr = f"{place}\n{_marked(str(error))}"
+    _unjudged(item, error)
+    return report
+
+
+def _unjudged(item: pytest.Item, error: BaseException) -> None:
+    """No clause is lost: one whose test ended without a verdict is unproven, with the reason."""
+    run, judged = item.config.stash[RUN], item.config.stash[JUDGED]
+    for clause in clauses_of(item):
+        if clause in judged:
+            continue
+        judged.add(clause)
+        said = str(error) if isinstance(error, SPOKEN) else f"{type(error).__name__}: {error}"
+        again = run.again(item.nodeid, clause)
+        run.judged(replace(unproven(clause, said), document=run.contract.clause(clause).document, again=again))
+
+
+def _marked(text: str) -> str:
+    return "\n".join(f"E   {line}" for line in text.splitlines())
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
+    run = session.config.stash.get(RUN, None)
+    if run is not None:
+        conformant = run.finish(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
+        if not conformant and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            # An unsupported clause or a selection is no pass of the gate.
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    outcome = yield
+    if run is not None:
+        # Behind pytest's own closing line, so that the result is the last thing on the screen.
+        run.tell(sys.__stdout__ or sys.stdout)
+    return outcome

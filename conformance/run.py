@@ -1,0 +1,302 @@
+"""One run of the suite: its directory, its timelines, its verdicts, and the report that is made of them."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from conformance.perform import Stage
+from conformance.report import record
+from conformance.report.event import (
+    AttemptFailed,
+    ClauseJudged,
+    ComponentDied,
+    ComponentReady,
+    EventLog,
+    PhaseBegan,
+    ProgramEnded,
+    RunEnded,
+    RunStarted,
+)
+from conformance.report.progress import Progress
+from conformance.report.record import AttemptRow, ComponentRow, Report, ReportError, Result, RunFacts
+from conformance.report.redact import Redactor
+from conformance.report.text import summary
+from conformance.report.write import write_all
+from conformance.timeline import store
+from fixtures.core import clock, rundir
+from fixtures.core.journal import Journal
+from fixtures.language.rules import RulesError, near
+from fixtures.load.ledger import Outcome
+from fixtures.stack.render import check_alertmanager
+from fixtures.stack.stack import ALERTMANAGER_FILE, Settings, read_rules, read_text
+from fixtures.stack.tempo import TempoError, rewrite_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from conformance.contract.model import Contract
+    from conformance.judge.verdict import Verdict
+    from conformance.perform import Stood
+    from conformance.timeline.model import Attempt, Timeline
+    from fixtures.faults.program import Phase, Program
+    from fixtures.load.ledger import Ledger
+    from fixtures.stack.stack import Ended, Ready, Stack
+
+DRIVERS = ("auto", "native", "containers")
+
+
+class RunError(Exception):
+    """The run cannot be made as it was asked for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What the user chose."""
+
+    stack: str
+    tempo: float
+    rules: Path
+    subject: str
+    run_dir: Path | None
+    timelines: tuple[Path, ...]
+    command: str
+    revision: str
+
+
+class Run:
+    """
+    Made once per session; raises a spoken error at once where the options, the contract or the rules are wrong.
+    """
+
+    def __init__(
+        self, options: Options, *, contract: Contract, programs: Sequence[Program], covered: frozenset[str]
+    ) -> None:
+        self.contract = contract
+        self._options = options
+        self._programs = tuple(programs)
+        self._covered = covered
+        self._verdicts: list[Verdict] = []
+        self._stage: Stage | None = None
+        self._timelines: dict[str, Timeline] | None = None
+        self._failure: Exception | None = None
+        self._report: Report | None = None
+        self._trouble = ""
+        self._driver = self._check()
+        self._begun, self._started = clock.mono(), clock.now()
+        self._stored = store.read_all(options.timelines) if options.timelines else None
+        self.directory = rundir.create(exact=options.run_dir)
+        self._events = EventLog(self.directory.path / "events.ndjson")
+        self._events.write(
+            RunStarted(command=options.command, stack=self._driver, subject=options.subject, tempo=options.tempo)
+        )
+
+    def _check(self) -> str:
+        options = self._options
+        if options.tempo < 1:
+            raise RunError(f"--tempo {options.tempo:g}: must be 1 (real time) or more")
+        if options.stack not in DRIVERS:
+            raise RunError(f"--stack {options.stack}: is not one of {', '.join(DRIVERS)}{near(options.stack, DRIVERS)}")
+        if options.stack == "containers":
+            raise RunError(
+                "--stack containers: only Prometheus can be run in a container so far; use --stack native, "
+                "which needs no container engine"
+            )
+        if options.timelines:
+            return "stored"
+        try:
+            for name, text in read_rules(options.rules).items():
+                rewrite_rules(text, tempo=options.tempo, file=str(options.rules / name))
+            file = options.rules / ALERTMANAGER_FILE
+            check_alertmanager(read_text(file), tempo=options.tempo, file=str(file))
+        except (TempoError, RulesError) as error:
+            raise RunError(str(error)) from error
+        return "native"
+
+    # --- performing
+
+    def timelines(self, stream: TextIO) -> Mapping[str, Timeline]:
+        """The timelines of all programs, performed at the first call; a failure is raised at every call."""
+        if self._stored is not None:
+            return self._stored
+        if self._failure is not None:
+            raise self._failure
+        if self._timelines is None:
+            self._timelines = self._perform(stream)
+        return self._timelines
+
+    def _perform(self, stream: TextIO) -> dict[str, Timeline]:
+        progress = Progress(stream)
+        journal = Journal(self.directory.path / "journal.ndjson")
+        stage = Stage(
+            self._programs,
+            settings=Settings(
+                rundir=self.directory,
+                rules=self._options.rules,
+                tempo=self._options.tempo,
+                driver=self._driver,
+                subject=self._options.subject,
+            ),
+            contract=self.contract,
+            journal=journal,
+            listener=_Teller(progress, self._events, self._options),
+        )
+        self._stage = stage
+        try:
+            stage.run()
+        except Exception as error:
+            self._failure = error
+            raise
+        finally:
+            progress.close()
+            journal.close()
+        return stage.timelines
+
+    # --- judging
+
+    def judged(self, verdict: Verdict) -> None:
+        """Take a verdict into the report."""
+        self._verdicts.append(verdict)
+        self._events.write(
+            ClauseJudged(
+                clause=verdict.clause,
+                status=verdict.status,
+                reason=verdict.reason,
+                observations=verdict.observations,
+            )
+        )
+
+    def again(self, node: str, clause: str) -> str:
+        """The command that judges this clause again from what was recorded."""
+        file = node.partition("::")[0]
+        folder = self._folder() if self._stored is None else " --timeline ".join(map(str, self._options.timelines))
+        return f"python -m pytest {file} -k {clause} --timeline {folder}"
+
+    def _folder(self) -> str:
+        with contextlib.suppress(ValueError):
+            return str(self.directory.path.relative_to(Path.cwd()))
+        return str(self.directory.path)
+
+    # --- reporting
+
+    def finish(self, *, interrupted: bool) -> bool:
+        """Write every report; True only if the run is conformant."""
+        stage = self._stage
+        timelines = self._stored or (stage.timelines if stage is not None else {})
+        deaths = [
+            f"{death.component} died during the run ({death.detail})" for death in (stage.deaths if stage else ())
+        ]
+        if interrupted:
+            deaths.append("the run was interrupted")
+        self._report = record.build(
+            run=RunFacts(
+                started=clock.iso(self._started),
+                seconds=round(clock.mono() - self._begun, 2),
+                tempo=self._options.tempo,
+                stack=self._driver,
+                subject=self._options.subject,
+                command=self._options.command,
+                revision=self._options.revision,
+                attempts=tuple(
+                    AttemptRow(program=name, tempo=attempt.tempo, reasons=attempt.reasons)
+                    for name, seen in timelines.items()
+                    for attempt in seen.attempts
+                ),
+            ),
+            components=_components(stage.stood if stage is not None else ()),
+            clauses=self.contract.clauses(),
+            verdicts=record.gather(self._verdicts),
+            selected=any(clause.id not in self._covered for clause in self.contract.clauses()),
+            deaths=deaths,
+        )
+        redactor = Redactor(stage.secrets if stage is not None else ())
+        self._events.write(RunEnded(result=self._report.result, seconds=self._report.run.seconds))
+        try:
+            self._events.close()
+            write_all(self._report, self.directory.path, redactor)
+        except ReportError as error:
+            self._trouble = str(error)
+        return self._report.result is Result.CONFORMANT and not self._trouble
+
+    def tell(self, stream: TextIO) -> None:
+        """The summary on the screen; its last line is the result."""
+        if self._report is None:
+            return
+        colour = stream.isatty()
+        width = shutil.get_terminal_size((110, 40)).columns
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        text = summary(self._report, folder=self._folder(), width=width, colour=colour, encoding=encoding)
+        with contextlib.suppress(OSError, ValueError):
+            stream.write("\n" + (f"{self._trouble}\n" if self._trouble else "") + text)
+            stream.flush()
+
+
+class _Teller:
+    """Tells the screen and the event log what happens."""
+
+    def __init__(self, progress: Progress, events: EventLog, options: Options) -> None:
+        self._progress = progress
+        self._events = events
+        self._options = options
+        self._phases: dict[str, str] = {}
+
+    def note(self, text: str) -> None:
+        self._progress.line(text)
+
+    def ready(self, ready: Ready) -> None:
+        self._events.write(ComponentReady(component=ready.instance, version="", seconds=ready.seconds))
+
+    def standing(self, stack: Stack, seconds: float) -> None:
+        cells = ", ".join(sorted(stack.cells))
+        self._progress.line(
+            f"the stack stands after {seconds:.1f} s: {len(stack.components)} components; cells: {cells}"
+        )
+
+    def doing(self, cell: str, phase: Phase, left: float, ledger: Ledger) -> None:
+        if self._phases.get(cell) != phase.name:
+            self._phases[cell] = phase.name
+            seconds = phase.lasts.total_seconds() / self._options.tempo
+            self._events.write(PhaseBegan(program=cell, phase=phase.name, seconds=seconds))
+        errors = len(ledger.outcome(Outcome.ERROR, Outcome.LOST))
+        self._progress.cell(cell, f"{phase.name}, {left:.0f} s left; {len(ledger)} requests, {errors} errors")
+
+    def died(self, ended: Ended) -> None:
+        self._events.write(ComponentDied(component=ended.instance, detail=ended.how))
+        last = "".join(f"\n    {line}" for line in ended.log.splitlines()[-5:])
+        self._progress.line(f"{ended.instance} died: {ended.how}{last}")
+
+    def again(self, program: str, attempt: Attempt) -> None:
+        self._events.write(AttemptFailed(program=program, tempo=attempt.tempo, reasons=attempt.reasons))
+        self._progress.line(
+            f"{program} proved nothing at tempo {attempt.tempo:g} ({attempt.reasons[0]}); once more at half the tempo"
+        )
+
+    def performed(self, timeline: Timeline) -> None:
+        self._progress.done(timeline.cell)
+        self._events.write(
+            ProgramEnded(
+                program=timeline.program,
+                cell=timeline.cell,
+                seconds=round(timeline.ended - timeline.begun, 2),
+                requests=len(timeline.ledger),
+            )
+        )
+
+
+def _components(stood: Sequence[Stood]) -> tuple[ComponentRow, ...]:
+    return tuple(
+        ComponentRow(
+            name=each.instance,
+            version=each.facts.version,
+            source=each.facts.source,
+            stand_in=bool(each.stand_in_for),
+            built_here=each.facts.built_here,
+            image=each.facts.image or "",
+            ready_seconds=each.ready_seconds,
+            peak_rss_mib=each.memory,
+        )
+        for each in stood
+    )

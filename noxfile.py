@@ -1,0 +1,79 @@
+"""What can be run here: `nox -l` lists it. Arguments behind `--` go to pytest or to the session's program."""
+
+from __future__ import annotations
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["tests", "conformance"]
+
+GROUPS = nox.project.dependency_groups
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+LIVE = ("conformance/steady", "conformance/scenarios")
+
+
+def install(session: nox.Session, group: str) -> None:
+    """Install a dependency group; pins are exact, so an environment that has them needs no second look."""
+    pins = GROUPS(PYPROJECT, group)
+    stamp = session.create_tmp() + f"/../{group}-pins"
+    if _read(stamp) != pins:
+        session.install(*pins)
+        _write(stamp, pins)
+
+
+def _read(stamp: str) -> tuple[str, ...]:
+    try:
+        with open(stamp, encoding="utf-8") as file:  # noqa: PTH123  nox hands out paths as text
+            return tuple(file.read().splitlines())
+    except OSError:
+        return ()
+
+
+def _write(stamp: str, pins: tuple[str, ...]) -> None:
+    with open(stamp, "w", encoding="utf-8") as file:  # noqa: PTH123
+        file.write("\n".join(pins))
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """The main job: every promise proven on the real stack at tempo 60, with a report."""
+    install(session, "suite")
+    session.run("python", "-m", "pytest", *LIVE, *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The suite judged: static tests of rules and routes, self-tests, deviants."""
+    install(session, "selftest")
+    session.run("python", "-m", "pytest", "conformance/static", "conformance/selftest", *session.posargs)
+
+
+@nox.session(default=False)
+def stack(session: nox.Session) -> None:
+    """The whole stack under a calm load, its addresses printed, until Ctrl-C."""
+    install(session, "suite")
+    session.run("python", "-m", "conformance.look", *session.posargs)
+
+
+@nox.session(default=False)
+def provision(session: nox.Session) -> None:
+    """Build or fetch what the native stack needs (done by itself on first use); --list, --clean."""
+    install(session, "suite")
+    session.run("python", "-m", "fixtures.stack.provision", *session.posargs)
+
+
+@nox.session(default=False)
+def lint(session: nox.Session) -> None:
+    """Ruff over everything."""
+    install(session, "lint")
+    session.run("ruff", "check", *session.posargs)
+
+
+@nox.session(default=False)
+def types(session: nox.Session) -> None:
+    """Mypy, strict, tests included."""
+    install(session, "types")
+    session.run("mypy", *session.posargs)
