@@ -36,7 +36,7 @@ MAY_IMPORT = {
     FAULTS: {CORE, STACK, LOAD},
     CONTRACT: {LANGUAGE},
     TIMELINE: {CORE, LOAD},
-    OBSERVE: {TIMELINE, CORE},
+    OBSERVE: {TIMELINE, CORE, LOAD},
     # Of the core and the load a judge reads values alone: how an instant is written, what a ledger is.
     JUDGE: {CONTRACT, TIMELINE, LANGUAGE, CORE, LOAD},
     SIMULATE: {CONTRACT, LANGUAGE, FAULTS, LOAD},
