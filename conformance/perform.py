@@ -15,13 +15,14 @@ from conformance.judge import premise
 from conformance.judge.alerts import NEEDS
 from conformance.observe import settled
 from conformance.observe.client import Client, ObserveError
-from conformance.observe.gather import Deed, timeline
+from conformance.observe.gather import Backends, Deed, timeline
 from conformance.observe.prometheus import Prometheus
 from conformance.timeline import store
 from conformance.timeline.model import SCHEMA, Attempt, Config, Death, Span, Timeline
 from fixtures.core import clock
 from fixtures.faults.run import Performance, all_of
-from fixtures.stack.stack import CellSpec, standing
+from fixtures.stack.components import JAEGER
+from fixtures.stack.stack import CellSpec, Subject, standing
 from fixtures.stack.tempo import rewrite_expression
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from fixtures.load.ledger import Ledger
     from fixtures.stack.driver import Facts
     from fixtures.stack.stack import Cell, Ended, Ready, Settings, Stack
+
+
+JAEGER_PORTS = tuple(port.name for port in JAEGER.ports)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +80,9 @@ class Stage:
         contract: Contract,
         journal: Journal,
         listener: Listener,
+        subjects: Mapping[str, Subject] | None = None,
     ) -> None:
+        self._subjects = subjects or {}
         self._programs = {program.name: program for program in programs}
         self._settings = settings
         self._contract = contract
@@ -109,7 +115,14 @@ class Stage:
                 self.stood = list(_stood(stack))
 
     def _spec(self, program: Program, tempo: float, name: str) -> CellSpec:
-        return CellSpec(name=name, tempo=tempo, jobs=program.jobs, gateway=program.gateway)
+        return CellSpec(
+            name=name,
+            tempo=tempo,
+            jobs=program.jobs,
+            gateway=program.gateway,
+            owns=program.owns,
+            subject=self._subjects.get(program.name, Subject()),
+        )
 
     def _repeat(self, stack: Stack) -> None:
         attempts: dict[str, tuple[Attempt, ...]] = {}
@@ -147,11 +160,7 @@ class Stage:
         for performance in performances:
             deed = self._deed(stack, performance, attempts)
             deed = replace(deed, missed_before=missed[deed.cell])
-            read = timeline(
-                deed,
-                prometheus_url=f"http://{stack.cells[deed.cell].prometheus.address('http')}",
-                receivers_url=f"http://{stack.address('receivers', 'http')}",
-            )
+            read = timeline(deed, _backends(stack.cells[deed.cell]))
             # A component may have died while the stack was read.
             self._watch(stack)
             self._keep(replace(read, deaths=self.deaths))
@@ -205,12 +214,13 @@ class Stage:
             scrape_interval=cell.scrape_interval,
             evaluation_interval=cell.evaluation_interval,
             config=Config(
-                rules_shipped=stack.rules,
+                rules_shipped=cell.rules_shipped,
                 rules_given=cell.rules_given,
-                alertmanager_shipped=stack.alertmanager_shipped,
-                alertmanager_given=stack.alertmanager_given,
+                alertmanager_shipped=cell.alertmanager_shipped,
+                alertmanager_given=cell.alertmanager_given,
             ),
-            needs=tuple(sorted(program.needs)),
+            needs=tuple(sorted(cell.spec.instance(component) for component in program.needs)),
+            signals=program.signals,
             measures={
                 alert.name: rewrite_expression(alert.measure, cell.spec.tempo) for alert in self._contract.alerts
             },
@@ -242,6 +252,25 @@ class Stage:
             interrupted=deed.interrupted or "the run was broken off before the stack was read",
             attempts=deed.attempts,
         )
+
+
+def _backends(cell: Cell) -> Backends:
+    """Where each backend of a cell is asked."""
+    ports = {
+        "receivers": "http",
+        "loki": "http",
+        "jaeger": "query",
+        "upstream": "http",
+        "blackbox_exporter": "http",
+    }
+    urls = {name: f"http://{cell.address(name, port)}" for name, port in ports.items()}
+    return Backends(
+        prometheus=f"http://{cell.prometheus.address('http')}",
+        gateway=f"http://{cell.gateway.address('http')}",
+        urls=urls,
+        ports={name: cell.address("jaeger", name) for name in JAEGER_PORTS},
+        upstream_secret=cell.stack.secrets.value("upstream"),
+    )
 
 
 def _stood(stack: Stack) -> Iterable[Stood]:

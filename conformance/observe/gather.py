@@ -34,6 +34,17 @@ ALERTS, UP, SCRAPE_DURATION = "ALERTS", "up", "scrape_duration_seconds"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Backends:
+    """Where each backend of one cell is asked; `urls` by component, `ports` are Jaeger's (`host:port` by name)."""
+
+    prometheus: str
+    gateway: str
+    urls: Mapping[str, str]
+    ports: Mapping[str, str] = field(default_factory=dict)
+    upstream_secret: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Deed:
     """What was done on a cell, as the performer knows it."""
 
@@ -50,6 +61,7 @@ class Deed:
     needs: tuple[str, ...]
     measures: Mapping[str, str]
     missed_before: float
+    signals: frozenset[str] = frozenset()
     deaths: tuple[Death, ...] = ()
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     interrupted: str = ""
@@ -79,7 +91,7 @@ class _Reading:
             return otherwise
 
 
-def timeline(deed: Deed, *, prometheus_url: str, receivers_url: str) -> Timeline:
+def timeline(deed: Deed, backends: Backends) -> Timeline:
     """The timeline of `deed`. What a backend does not answer is in `troubles`, never an empty answer alone."""
     reading = _Reading()
     alerts: tuple[Series, ...] = ()
@@ -90,7 +102,7 @@ def timeline(deed: Deed, *, prometheus_url: str, receivers_url: str) -> Timeline
     measures: dict[str, Measured] = {}
     evaluations: tuple[float, ...] = ()
     missed = 0.0
-    with Client(f"prometheus of {deed.cell}", prometheus_url) as client:
+    with Client(f"prometheus of {deed.cell}", backends.prometheus) as client:
         prometheus = Prometheus(client)
         arrival: Arrival = settled.scraped(prometheus, after=deed.ended)
         start, end = deed.begun, deed.ended
@@ -108,7 +120,7 @@ def timeline(deed: Deed, *, prometheus_url: str, receivers_url: str) -> Timeline
                     measures[alert] = prometheus.measured(
                         query, start=evaluations[0], end=evaluations[-1], step=deed.evaluation_interval
                     )
-    with Client("receivers", receivers_url) as client:
+    with Client("receivers", backends.urls["receivers"]) as client:
         notifications: tuple[Notification, ...] = reading.of(lambda: received(client), ())
     return Timeline(
         schema=SCHEMA,
