@@ -1,15 +1,13 @@
-"""A quiet quarter of an hour under plain load: everything that the guide has scraped is scraped."""
+"""Under plain load everything that the guide has scraped is scraped."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from conformance.judge import targets
-from fixtures.faults.program import Phase, Program
-from fixtures.load.profile import Steady
+from conformance.steady.program import STEADY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,14 +18,7 @@ if TYPE_CHECKING:
 
 JOBS = ("osmen_gateway", "osmen_postgres", "osmen_redis", "docker")
 
-CALM = Program(
-    name="steady",
-    phases=(Phase(name="calm", load=Steady(rps=1 / 6), lasts=timedelta(minutes=15)),),
-    jobs=frozenset(JOBS),
-    needs=frozenset({"upstream", "postgres", "redis"}),
-)
-
-pytestmark = pytest.mark.program(CALM)
+pytestmark = pytest.mark.program(STEADY)
 
 
 @pytest.mark.parametrize(
