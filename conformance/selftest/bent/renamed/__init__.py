@@ -1,0 +1,1 @@
+"""A gateway whose error counter has another name."""

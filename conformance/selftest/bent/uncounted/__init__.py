@@ -1,0 +1,1 @@
+"""A gateway that does not count every third error."""

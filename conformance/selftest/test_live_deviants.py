@@ -1,0 +1,184 @@
+"""
+Subjects that are each bent in one way, stood up for real and judged by the code path of the main job.
+
+All of them run side by side on one stack, a cell each; where Alertmanager is bent the cell has its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.contract.load import load
+from conformance.judge import alerts, delivery, shipped
+from conformance.judge.verdict import Status, Verdict
+from conformance.perform import Stage
+from conformance.scenarios.test_error_rate import ABOVE, BELOW
+from fixtures.core import rundir
+from fixtures.core.journal import Journal
+from fixtures.stack.stack import Settings, Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from conformance.timeline.model import Timeline
+
+ROOT = Path(__file__).parents[2]
+RULES = (ROOT / "rules/alerts.yml").read_text(encoding="utf-8")
+ROUTES = (ROOT / "rules/alertmanager.yml").read_text(encoding="utf-8")
+CONTRACT = load()
+ALERT = CONTRACT.alert("HighErrorRate")
+
+HOLDS, BROKEN, UNPROVEN = Status.HOLDS, Status.BROKEN, Status.UNPROVEN
+ASPECTS = ("shipped", "fires-above", "for", "resolves", "delivered")
+
+
+def rules(old: str, new: str) -> Subject:
+    """The shipped rules with the first `old` of HighErrorRate replaced."""
+    assert old in RULES, f"{old!r} does not stand in rules/alerts.yml"
+    return Subject(rules={"alerts.yml": RULES.replace(old, new, 1)})
+
+
+def routes(old: str, new: str) -> Subject:
+    """The shipped routing with every `old` replaced."""
+    assert old in ROUTES, f"{old!r} does not stand in rules/alertmanager.yml"
+    return Subject(alertmanager=ROUTES.replace(old, new))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deviant:
+    """What is bent, the verdicts that it must get (in the order of ASPECTS), and the words that name the reason."""
+
+    name: str
+    subject: Subject
+    statuses: tuple[Status, ...]
+    words: Mapping[str, str] = field(default_factory=dict)
+    owns: frozenset[str] = frozenset()
+
+
+NEVER_FIRED = (UNPROVEN, UNPROVEN, UNPROVEN)
+
+DEVIANTS = (
+    Deviant(
+        name="every-third-error-uncounted",
+        subject=Subject(module="conformance.selftest.bent.uncounted"),
+        statuses=(HOLDS, BROKEN, *NEVER_FIRED),
+        words={"fires-above": "its own metric never passed the threshold"},
+    ),
+    Deviant(
+        name="metric-renamed",
+        subject=Subject(module="conformance.selftest.bent.renamed"),
+        statuses=(HOLDS, BROKEN, *NEVER_FIRED),
+        words={"fires-above": "gave no value at all"},
+    ),
+    Deviant(
+        name="threshold-raised",
+        subject=rules("> 0.1", "> 0.13"),
+        statuses=(BROKEN, BROKEN, *NEVER_FIRED),
+        words={"shipped": "> 0.13", "fires-above": "did not become pending"},
+    ),
+    Deviant(
+        name="for-doubled",
+        subject=rules("for: 5m", "for: 10m"),
+        statuses=(BROKEN, BROKEN, BROKEN, UNPROVEN, UNPROVEN),
+        words={"shipped": "for 5m", "fires-above": "did not fire", "for": "waits longer than documented"},
+    ),
+    Deviant(
+        name="severity-swapped",
+        subject=rules("severity: warning", "severity: critical"),
+        statuses=(BROKEN, HOLDS, HOLDS, HOLDS, BROKEN),
+        words={"shipped": "labels.severity", "delivered": "pagerduty"},
+    ),
+    Deviant(
+        name="receiver-url-wrong",
+        subject=routes("hooks.slack.com/services", "hooks.slack.com/service"),
+        statuses=(HOLDS, HOLDS, HOLDS, HOLDS, BROKEN),
+        words={"delivered": "does not name https://hooks.slack.com/services"},
+        owns=frozenset({"alertmanager"}),
+    ),
+    Deviant(
+        name="resolved-not-sent",
+        subject=routes("send_resolved: true", "send_resolved: false"),
+        statuses=(HOLDS, HOLDS, HOLDS, HOLDS, BROKEN),
+        words={"delivered": "one resolved notification"},
+        owns=frozenset({"alertmanager"}),
+    ),
+)
+
+LOWERED = "threshold-lowered"
+
+
+class Quiet:
+    """Listens and says nothing."""
+
+    def __getattr__(self, _: str) -> object:
+        return lambda *_: None
+
+
+@pytest.fixture(scope="module")
+def timelines(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Timeline]:
+    """
+    Every deviant performed: errors above the threshold, for the last one below it.
+    """
+    programs = [replace(ABOVE, name=deviant.name, owns=deviant.owns) for deviant in DEVIANTS]
+    programs.append(replace(BELOW, name=LOWERED))
+    subjects = {deviant.name: deviant.subject for deviant in DEVIANTS}
+    subjects[LOWERED] = rules("> 0.1", "> 0.08")
+    directory = rundir.create(exact=tmp_path_factory.mktemp("deviants"))
+    journal = Journal(directory.path / "journal.ndjson")
+    stage = Stage(
+        programs,
+        settings=Settings(rundir=directory, rules=ROOT / "rules", tempo=60),
+        contract=CONTRACT,
+        journal=journal,
+        listener=Quiet(),  # type: ignore[arg-type]  every method of a listener is there, and does nothing
+        subjects=subjects,
+    )
+    try:
+        stage.run()
+    finally:
+        journal.close()
+    return stage.timelines
+
+
+def judged(timeline: Timeline) -> dict[str, Verdict]:
+    """The verdicts of the main job's judges on the cell that passes the threshold."""
+    receiver = CONTRACT.receiver(ALERT.receiver)
+    return {
+        "shipped": shipped.shipped(ALERT, timeline),
+        "fires-above": alerts.fires_above(ALERT, timeline, rung="above"),
+        "for": alerts.waits(ALERT, timeline),
+        "resolves": alerts.resolves(ALERT, timeline, rung="above"),
+        "delivered": delivery.delivered(ALERT, receiver, CONTRACT.timing, timeline),
+    }
+
+
+@pytest.mark.parametrize("deviant", DEVIANTS, ids=lambda deviant: deviant.name)
+def test_a_bent_subject_breaks_exactly_the_right_clauses(deviant: Deviant, timelines: Mapping[str, Timeline]) -> None:
+    """
+    Each clause that the bend touches is broken for the reason that it is, and no other.
+    """
+    verdicts = judged(timelines[deviant.name])
+
+    told = "\n\n".join(verdict.text() for verdict in verdicts.values())
+    assert dict(zip(ASPECTS, deviant.statuses, strict=True)) == {
+        name: each.status for name, each in verdicts.items()
+    }, told
+    for aspect, words in deviant.words.items():
+        assert words in verdicts[aspect].text()
+
+
+def test_a_threshold_that_is_too_low_is_not_silent_below(timelines: Mapping[str, Timeline]) -> None:
+    """
+    A rule that fires at nine tenths of the documented threshold breaks the promise of silence, and its shipped form.
+    """
+    timeline = timelines[LOWERED]
+
+    silence = alerts.silent_below(ALERT, timeline, rung="below", control="control")
+
+    assert silence.status is BROKEN, silence.text()
+    assert "where it must be silent" in silence.text()
+    assert shipped.shipped(ALERT, timeline).status is BROKEN
