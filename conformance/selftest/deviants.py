@@ -1,0 +1,788 @@
+"""
+The catalogue of deviants: recorded timelines bent in one named way each, and what must then be said of every clause.
+
+A bent rule is given to a small evaluator over the recorded measure, so that its pending and firing samples and its
+pages are those that such a rule would have made in that very run.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from conformance.timeline.model import Arrival, Death, LoadedRule, Measured, Notification, Series, Timeline
+from fixtures.language import rules
+from fixtures.load.ledger import Ledger, Outcome
+from fixtures.stack.tempo import rewrite_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Bend = Callable[[Timeline], Timeline]
+    Beyond = Callable[[float], bool]
+
+ALERT, FILE = "HighErrorRate", "alerts.yml"
+ABOVE, BELOW, STEADY = "error-rate-above", "error-rate-below", "steady"
+FOR, INTERVAL = 5.0, 0.25
+"""Real seconds of the alert's `for` and of an evaluation at tempo 60."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deviant:
+    """
+    `bend` is applied to the timelines of `programs`.
+
+    Every clause that neither `broken` nor `unproven` nor `unsupported` names must hold; `words` must appear in what is
+    said of those that do not.
+    """
+
+    name: str
+    programs: tuple[str, ...]
+    bend: Bend
+    broken: frozenset[str] = frozenset()
+    unproven: frozenset[str] = frozenset()
+    unsupported: frozenset[str] = frozenset()
+    words: tuple[str, ...] = field(default=())
+
+    def bent(self, timelines: Mapping[str, Timeline]) -> dict[str, Timeline]:
+        return {name: self.bend(seen) if name in self.programs else seen for name, seen in timelines.items()}
+
+
+# --- bending ------------------------------------------------------------------------------------------------------
+
+
+def replayed(
+    seen: Timeline, *, beyond: Beyond | None = None, lasts: float = FOR, scale: float | None = 1.0, late: int = 0
+) -> Timeline:
+    """
+    The alert's samples and pages as a rule of that condition would have made them over the (scaled) measure.
+
+    `scale` None takes the measure away; `late` shifts every sample by that many evaluations.
+    """
+    beyond = beyond or (lambda value: value > 0.1)
+    measured = seen.measures[ALERT]
+    points = () if scale is None else tuple((at, value * scale) for at, value in measured.points)
+    values, since = dict(points), None
+    pending: list[float] = []
+    firing: list[float] = []
+    for at in seen.evaluations:
+        if at not in values or not beyond(values[at]):
+            since = None
+            continue
+        since = at if since is None else since
+        (firing if at - since >= lasts - 0.001 else pending).append(round(at + late * INTERVAL, 3))
+    bent = replace(seen, measures={**seen.measures, ALERT: Measured(query=measured.query, points=points)})
+    return _told(_sampled(bent, pending, firing), values)
+
+
+def _sampled(seen: Timeline, pending: list[float], firing: list[float]) -> Timeline:
+    def series(state: str, instants: list[float]) -> Series:
+        labels = {"__name__": "ALERTS", "alertname": ALERT, "alertstate": state, "severity": "warning"}
+        return Series(labels=labels, points=tuple((at, 1.0) for at in instants if at <= seen.ended))
+
+    others = tuple(each for each in seen.alerts if each.labels["alertname"] != ALERT)
+    own = (series("pending", pending), series("firing", firing))
+    return replace(seen, alerts=(*others, *(each for each in own if each.points)))
+
+
+def samples(seen: Timeline, state: str) -> list[float]:
+    """The instants at which the alert was in that state."""
+    return [at for each in seen.alerts if each.labels["alertstate"] == state for at, _ in each.points]
+
+
+def _told(seen: Timeline, values: Mapping[float, float]) -> Timeline:
+    """One page a second after it fired and one a second after it ended, as Alertmanager's timers have it."""
+    firing = samples(seen, "firing")
+    pages = []
+    if firing:
+        shown = values.get(firing[0], 0.0)
+        pages.append(page(seen, "firing", at=firing[0] + 1.01, value=shown))
+        if firing[-1] + 1.5 * INTERVAL < seen.evaluations[-1]:
+            pages.append(page(seen, "resolved", at=firing[-1] + INTERVAL + 0.8, value=shown))
+    return replace(seen, notifications=tuple(pages))
+
+
+def page(seen: Timeline, state: str, *, at: float, value: float, kind: str = "slack") -> Notification:
+    """A page in the shipped form."""
+    text = (
+        f"{state}: {ALERT}\ncluster: {seen.cell}\nseverity: warning\nsummary: High error rate detected\n"
+        f"description: Error rate is {value:.2f} errors/sec\n"
+    )
+    body = {"channel": "#osmen-alerts", "attachments": [{"title": f"[{state}] {ALERT} ({seen.cell})", "text": text}]}
+    return Notification(receiver=kind, at=at, accepted=True, status=200, path="/services/T/B/***", body=body)
+
+
+def shipping(edit: Callable[[str], str], then: Bend = lambda seen: seen) -> Bend:
+    """The shipped rules changed, and loaded so; `then` makes what follows from it."""
+
+    def bend(seen: Timeline) -> Timeline:
+        was = seen.config.rules_shipped[FILE]
+        text = edit(was)
+        assert text != was, "the edit changes nothing"
+        given = rewrite_rules(text, tempo=seen.tempo, file=FILE)
+        (rule,) = (r for r in rules.load(given, file=FILE).rules if isinstance(r, rules.AlertRule) and r.name == ALERT)
+        loaded = LoadedRule(
+            name=rule.name,
+            kind="alerting",
+            expr=rule.expr,
+            for_seconds=rule.for_.total_seconds(),
+            labels=dict(rule.labels),
+            annotations=dict(rule.annotations),
+            health="ok",
+        )
+        config = replace(
+            seen.config,
+            rules_shipped={**seen.config.rules_shipped, FILE: text},
+            rules_given={**seen.config.rules_given, FILE: given},
+        )
+        return then(replace(loading(lambda _: loaded)(seen), config=config))
+
+    return bend
+
+
+def loading(change: Callable[[LoadedRule], LoadedRule | None]) -> Bend:
+    """Prometheus says that it loaded something else than the file has."""
+
+    def bend(seen: Timeline) -> Timeline:
+        changed = [change(each) if each.name == ALERT else each for each in seen.rules]
+        return replace(seen, rules=tuple(each for each in changed if each is not None))
+
+    return bend
+
+
+def paging(change: Callable[[Timeline, Notification], tuple[Notification, ...]]) -> Bend:
+    """Each page is replaced by those that `change` gives."""
+
+    def bend(seen: Timeline) -> Timeline:
+        return replace(seen, notifications=tuple(new for old in seen.notifications for new in change(seen, old)))
+
+    return bend
+
+
+def saying(pattern: str, instead: str) -> Bend:
+    """Another text in every page."""
+
+    def change(_: Timeline, old: Notification) -> tuple[Notification, ...]:
+        return (replace(old, body=_each_text(old.body, lambda text: re.sub(pattern, instead, text))),)
+
+    return paging(change)
+
+
+def _each_text(body: Mapping[str, object], change: Callable[[str], str]) -> dict[str, object]:
+    attachments = body["attachments"]
+    assert isinstance(attachments, list)
+    return {**body, "attachments": [{key: change(text) for key, text in each.items()} for each in attachments]}
+
+
+def moving(state: str, *, first: int = 0, last: int = 0) -> Bend:
+    """The first or last sample of a state moved by whole evaluations."""
+
+    def bend(seen: Timeline) -> Timeline:
+        found = samples(seen, state)
+        begin, end = found[0] + first * INTERVAL, found[-1] + last * INTERVAL
+        steps = round((end - begin) / INTERVAL)
+        moved = [round(begin + n * INTERVAL, 3) for n in range(steps + 1)]
+        pending, firing = samples(seen, "pending"), samples(seen, "firing")
+        if state == "pending":
+            return _sampled(seen, moved, firing)
+        return _sampled(seen, [at for at in pending if at < begin], moved)
+
+    return bend
+
+
+def dying(*components: str) -> Bend:
+    """Components ended unbidden in the middle of the run."""
+
+    def bend(seen: Timeline) -> Timeline:
+        middle = (seen.begun + seen.ended) / 2
+        ends = [
+            Death(component=each.format(cell=seen.cell), at=middle, detail="killed by SIGKILL") for each in components
+        ]
+        return replace(seen, deaths=tuple(ends))
+
+    return bend
+
+
+def asking(change: Callable[[Ledger], Ledger]) -> Bend:
+    """Another ledger."""
+    return lambda seen: replace(seen, ledger=change(seen.ledger))
+
+
+def of_job(job: str, change: Callable[[Series], Series | None]) -> Bend:
+    """The samples of `up` of one scrape job changed or taken away."""
+
+    def bend(seen: Timeline) -> Timeline:
+        changed = [change(each) if each.labels["job"] == job else each for each in seen.up]
+        return replace(seen, up=tuple(each for each in changed if each is not None))
+
+    return bend
+
+
+def then(*bends: Bend) -> Bend:
+    """One after the other."""
+
+    def bend(seen: Timeline) -> Timeline:
+        for each in bends:
+            seen = each(seen)
+        return seen
+
+    return bend
+
+
+def _down(series: Series) -> Series:
+    """One scrape in the middle was not answered."""
+    middle = len(series.points) // 2
+    return replace(series, points=tuple((at, float(n != middle)) for n, (at, _) in enumerate(series.points)))
+
+
+def _gap(seen: Timeline) -> Timeline:
+    """Two scrapes in a row left no sample."""
+
+    def change(series: Series) -> Series:
+        middle = len(series.points) // 2
+        return replace(series, points=(*series.points[:middle], *series.points[middle + 2 :]))
+
+    return of_job("osmen_gateway", change)(seen)
+
+
+def _without_target(job: str) -> Bend:
+    def bend(seen: Timeline) -> Timeline:
+        return replace(
+            of_job(job, lambda _: None)(seen), targets=tuple(each for each in seen.targets if each.job != job)
+        )
+
+    return bend
+
+
+def _refusing(_: Timeline, old: Notification) -> tuple[Notification, ...]:
+    return (replace(old, accepted=False, status=403),)
+
+
+def _unasked(seen: Timeline) -> Timeline:
+    """It fires in the rung below although its measure is short of the threshold."""
+    grid = [at for at in seen.evaluations if seen.phase("below").start + 6 < at < seen.phase("below").end - 1]
+    control = [at for at in samples(seen, "pending") if at > seen.phase("below").end]
+    return _sampled(seen, [*grid[:4], *control], grid[4:])
+
+
+def _swap(old: str, new: str) -> Callable[[str], str]:
+    return lambda text: text.replace(old, new, 1)
+
+
+# --- the catalogue ------------------------------------------------------------------------------------------------
+
+
+def _alert(*aspects: str) -> frozenset[str]:
+    return frozenset(f"alert/{ALERT}/{aspect}" for aspect in aspects)
+
+
+def _targets(*jobs: str) -> frozenset[str]:
+    return frozenset(f"target/{job}" for job in jobs)
+
+
+BOTH = (ABOVE, BELOW)
+FOLLOWING = ("for", "resolves", "delivered")
+"""What an alert that never fires leaves unproven."""
+
+EXPR = "expr: sum(rate(osmen_errors_total[5m])) > 0.1"
+
+RULES = (
+    Deviant(
+        name="threshold 0.13",
+        programs=BOTH,
+        bend=shipping(_swap(EXPR, EXPR + "3"), lambda seen: replayed(seen, beyond=lambda value: value > 0.13)),
+        broken=_alert("shipped", "fires-above"),
+        unproven=_alert("silent-below", *FOLLOWING),
+        words=("> 0.1", "> 0.13", "alerts.yml:", "did not become pending when its measure passed the threshold"),
+    ),
+    Deviant(
+        name="threshold a fifth lower",
+        programs=BOTH,
+        bend=shipping(
+            _swap(EXPR, EXPR.replace("0.1", "0.08")), lambda seen: replayed(seen, beyond=lambda value: value > 0.08)
+        ),
+        broken=_alert("shipped", "silent-below", "fires-above", "resolves"),
+        words=("fired at 0.09 errors/s of its threshold", "before its measure passed", "did not end when"),
+    ),
+    Deviant(
+        name="comparison turned round",
+        programs=BOTH,
+        bend=shipping(
+            _swap(EXPR, EXPR.replace(">", "<")), lambda seen: replayed(seen, beyond=lambda value: value < 0.1)
+        ),
+        broken=_alert("shipped", "silent-below", "fires-above", "resolves"),
+        words=("< 0.1", "must be silent", "ended before its measure was back"),
+    ),
+    Deviant(
+        name="for doubled",
+        programs=BOTH,
+        bend=shipping(_swap("for: 5m", "for: 10m"), lambda seen: replayed(seen, lasts=2 * FOR)),
+        broken=_alert("shipped", "fires-above", "for"),
+        unproven=_alert("resolves", "delivered"),
+        words=("for 5m", "10m", "did not fire", "waits longer than documented"),
+    ),
+    Deviant(
+        name="for halved",
+        programs=BOTH,
+        bend=shipping(_swap("for: 5m", "for: 2m30s"), lambda seen: replayed(seen, lasts=FOR / 2)),
+        broken=_alert("shipped", "for"),
+        words=("2m30s", "waits shorter than documented", "2.500 s"),
+    ),
+    Deviant(
+        name="severity swapped",
+        programs=BOTH,
+        bend=shipping(
+            _swap("severity: warning", "severity: critical"),
+            then(
+                saying("severity: warning", "severity: critical"),
+                paging(lambda _, old: (replace(old, receiver="pagerduty"),)),
+            ),
+        ),
+        broken=_alert("shipped", "delivered"),
+        words=("labels.severity 'warning'", "'critical'", "was delivered to the wrong receiver", "pagerduty"),
+    ),
+    Deviant(
+        name="annotation changed",
+        programs=BOTH,
+        bend=shipping(_swap("High error rate detected", "Errors"), saying("High error rate detected", "Errors")),
+        broken=_alert("shipped", "delivered"),
+        words=("annotations.summary 'High error rate detected'", "carries the summary"),
+    ),
+    Deviant(
+        name="rule missing from its file",
+        programs=BOTH,
+        bend=lambda seen: replace(
+            seen,
+            config=replace(seen.config, rules_shipped={"recording.yml": seen.config.rules_shipped["recording.yml"]}),
+        ),
+        broken=_alert("shipped"),
+        words=("is not in the rule files",),
+    ),
+    Deviant(
+        name="rule not loaded",
+        programs=BOTH,
+        bend=loading(lambda _: None),
+        broken=_alert("shipped"),
+        words=("one loaded alert HighErrorRate", "0 among"),
+    ),
+    Deviant(
+        name="loaded rule waits longer than its file",
+        programs=BOTH,
+        bend=loading(lambda rule: replace(rule, for_seconds=6.0)),
+        broken=_alert("shipped"),
+        words=("loaded for 5 s", "6 s", "/api/v1/rules"),
+    ),
+    Deviant(
+        name="rule evaluated with an error",
+        programs=BOTH,
+        bend=loading(lambda rule: replace(rule, health="err", last_error="found duplicate series")),
+        broken=_alert("shipped"),
+        words=("health ok", "found duplicate series"),
+    ),
+)
+
+SUBJECTS = (
+    Deviant(
+        name="metric renamed",
+        programs=BOTH,
+        bend=lambda seen: replayed(seen, scale=None),
+        broken=_alert("fires-above"),
+        unproven=_alert("silent-below", *FOLLOWING),
+        words=("its own metric never passed the threshold", "gave no value at all"),
+    ),
+    Deviant(
+        name="every third error not counted",
+        programs=BOTH,
+        bend=lambda seen: replayed(seen, scale=2 / 3),
+        broken=_alert("fires-above"),
+        unproven=_alert("silent-below", *FOLLOWING),
+        words=("its own metric never passed the threshold", "errors/s during above ("),
+    ),
+    Deviant(
+        name="each error counted twice",
+        programs=BOTH,
+        bend=lambda seen: replayed(seen, scale=2.0),
+        broken=_alert("silent-below"),
+        words=("fired at 0.09 errors/s", "errors/s during below ("),
+    ),
+    Deviant(
+        name="errors counted on after healing",
+        programs=(ABOVE,),
+        bend=lambda seen: replace(
+            replayed(
+                replace(
+                    seen,
+                    measures={
+                        ALERT: Measured(
+                            query=seen.measures[ALERT].query,
+                            points=tuple(
+                                (at, value if at < seen.phase("recovery").start else 0.11)
+                                for at, value in seen.measures[ALERT].points
+                            ),
+                        )
+                    },
+                )
+            ),
+        ),
+        # The recovery is shorter than a window: it shows the alert's end, and cannot prove that none will come.
+        unproven=_alert("resolves", "delivered"),
+        words=("the run ended before the measure had to be back", "was firing still when the run ended"),
+    ),
+)
+
+BEHAVIOUR = (
+    Deviant(
+        name="pending three evaluations late",
+        programs=(ABOVE,),
+        bend=lambda seen: moving("firing", last=-3)(replayed(seen, late=3)),
+        broken=_alert("fires-above"),
+        words=("did not become pending when its measure passed the threshold",),
+    ),
+    Deviant(
+        name="pending before its measure passes",
+        programs=(ABOVE,),
+        bend=then(moving("pending", first=-3, last=-3), moving("firing", first=-3)),
+        broken=_alert("fires-above"),
+        words=("before its measure passed the threshold",),
+    ),
+    Deviant(
+        name="fires below without a cause",
+        programs=(BELOW,),
+        bend=_unasked,
+        broken=_alert("silent-below"),
+        words=("fired at 0.09 errors/s", "must be silent"),
+    ),
+    Deviant(
+        name="fires one evaluation early",
+        programs=(ABOVE,),
+        bend=moving("firing", first=-1),
+        broken=_alert("for"),
+        words=("waits shorter than documented", "4.750 s"),
+    ),
+    Deviant(
+        name="fires two evaluations late",
+        programs=(ABOVE,),
+        bend=then(moving("pending", last=2), moving("firing", first=2)),
+        broken=_alert("for"),
+        words=("waits longer than documented", "5.500 s"),
+    ),
+    Deviant(
+        name="ends three evaluations late",
+        programs=(ABOVE,),
+        bend=moving("firing", last=3),
+        broken=_alert("resolves"),
+        words=("did not end when its measure was back",),
+    ),
+    Deviant(
+        name="ends three evaluations early",
+        programs=(ABOVE,),
+        bend=moving("firing", last=-3),
+        broken=_alert("resolves"),
+        words=("ended before its measure was back",),
+    ),
+)
+
+PAGES = (
+    Deviant(
+        name="receiver URL wrong",
+        programs=BOTH,
+        bend=then(
+            paging(lambda *_: ()),
+            lambda seen: replace(
+                seen,
+                config=replace(
+                    seen.config,
+                    alertmanager_shipped=seen.config.alertmanager_shipped.replace("hooks.slack.com", "hooks.slak.com"),
+                ),
+            ),
+        ),
+        broken=_alert("delivered"),
+        words=("was not delivered", "does not name https://hooks.slack.com/services"),
+    ),
+    Deviant(
+        name="send_resolved false",
+        programs=BOTH,
+        bend=paging(lambda _, old: () if "resolved" in str(old.body) else (old,)),
+        broken=_alert("delivered"),
+        words=("one resolved notification at slack", "was not delivered"),
+    ),
+    Deviant(
+        name="told twice",
+        programs=BOTH,
+        bend=paging(lambda _, old: (old, replace(old, at=old.at + 0.2))),
+        broken=_alert("delivered"),
+        words=("2 of them",),
+    ),
+    Deviant(
+        name="told to a second receiver as well",
+        programs=BOTH,
+        bend=paging(lambda _, old: (old, replace(old, receiver="email"))),
+        broken=_alert("delivered"),
+        words=("no notification at another receiver than slack", "reached email"),
+    ),
+    Deviant(
+        name="told late",
+        programs=BOTH,
+        bend=paging(lambda _, old: (replace(old, at=old.at + 2.5),)),
+        broken=_alert("delivered"),
+        words=("s late", "group_wait 1 s + 2 s"),
+    ),
+    Deviant(
+        name="told before it changed",
+        programs=BOTH,
+        bend=paging(lambda _, old: (replace(old, at=old.at - 2),)),
+        broken=_alert("delivered"),
+        words=("before the alert changed",),
+    ),
+    Deviant(
+        name="refused by the receiver",
+        programs=BOTH,
+        bend=paging(_refusing),
+        broken=_alert("delivered"),
+        words=("was not delivered", "refused (403 at"),
+    ),
+    Deviant(
+        name="a value that the rule never had",
+        programs=BOTH,
+        bend=saying(r"\d\.\d\d errors", "0.31 errors"),
+        broken=_alert("delivered"),
+        words=("carries the description 'Error rate is 0.11 errors/sec'", "0.31"),
+    ),
+    Deviant(
+        name="a page that does not say which state",
+        programs=BOTH,
+        bend=saying(r"firing|resolved", "update"),
+        broken=_alert("delivered"),
+        words=("says neither",),
+    ),
+)
+
+TARGETS = tuple(
+    deviant
+    for job in ("osmen_gateway", "osmen_postgres", "osmen_redis", "docker")
+    for deviant in (
+        Deviant(
+            name=f"{job} not scraped",
+            programs=(STEADY,),
+            bend=_without_target(job),
+            broken=_targets(job),
+            words=("Prometheus has no such job", f"a target of job {job}"),
+        ),
+        Deviant(
+            name=f"one scrape of {job} failed",
+            programs=(STEADY,),
+            bend=of_job(job, _down),
+            broken=_targets(job),
+            words=("does not answer every scrape", "1 of", f'up{{job="{job}"}}'),
+        ),
+        Deviant(
+            name=f"{job} listed as up without a sample",
+            programs=(STEADY,),
+            bend=of_job(job, lambda _: None),
+            unproven=_targets(job),
+            words=("rests on no observation",),
+        ),
+    )
+)
+
+EVERY_ALERT = _alert("shipped", "silent-below", "fires-above", *FOLLOWING)
+JUDGED_LIVE = EVERY_ALERT - _alert("shipped")
+EVERY_TARGET = _targets("osmen_gateway", "osmen_postgres", "osmen_redis", "docker")
+
+PREMISES = (
+    Deviant(
+        name="both Prometheus died",
+        programs=BOTH,
+        bend=dying("prometheus-{cell}"),
+        unproven=EVERY_ALERT,
+        words=("prometheus-error-rate-above died during the run (killed by SIGKILL)",),
+    ),
+    Deviant(
+        name="both gateways died",
+        programs=BOTH,
+        bend=dying("gateway-{cell}"),
+        unproven=EVERY_ALERT,
+        words=("gateway-error-rate-below died during the run",),
+    ),
+    *(
+        Deviant(
+            name=f"{component} died",
+            programs=BOTH,
+            bend=dying(component),
+            unproven=JUDGED_LIVE,
+            words=(f"{component} died during the run",),
+        )
+        for component in ("alertmanager", "receivers")
+    ),
+    *(
+        Deviant(
+            name=f"{component} died",
+            programs=BOTH,
+            bend=dying(component),
+            unproven=EVERY_ALERT,
+            words=(f"{component} died during the run",),
+        )
+        for component in ("upstream", "postgres")
+    ),
+    Deviant(
+        name="a component that nothing rests on died",
+        programs=(*BOTH, STEADY),
+        bend=dying("n8n"),
+    ),
+    Deviant(
+        name="cAdvisor died",
+        programs=(STEADY,),
+        bend=dying("cadvisor"),
+        unproven=_targets("docker"),
+        words=("cadvisor died during the run",),
+    ),
+    Deviant(
+        name="no control group",
+        programs=(STEADY,),
+        bend=lambda seen: replace(seen, stand_ins={"docker": "a stand-in: /sys/fs/cgroup/x: Permission denied"}),
+        unsupported=_targets("docker"),
+        words=("/sys/fs/cgroup/x: Permission denied",),
+    ),
+    Deviant(
+        name="an empty history of alerts",
+        programs=BOTH,
+        bend=lambda seen: replace(seen, alerts=(), notifications=()),
+        broken=_alert("fires-above"),
+        unproven=_alert("silent-below", *FOLLOWING),
+        words=("inactive until", "the measure passed it at"),
+    ),
+    Deviant(
+        name="a backend that answers nothing",
+        programs=BOTH,
+        bend=lambda seen: replace(
+            seen, alerts=(), up=(), scrape_durations=(), measures={}, evaluations=(), notifications=()
+        ),
+        unproven=JUDGED_LIVE,
+        words=("no target was scraped",),
+    ),
+    Deviant(
+        name="a backend that could not be read",
+        programs=(*BOTH, STEADY),
+        bend=lambda seen: replace(seen, troubles=("prometheus: GET /api/v1/rules: 503 starting up",)),
+        unproven=EVERY_ALERT | EVERY_TARGET,
+        words=("503 starting up",),
+    ),
+    Deviant(
+        name="a backend that lags behind",
+        programs=(*BOTH, STEADY),
+        bend=lambda seen: replace(
+            seen, arrivals=(Arrival(backend="prometheus", ok=False, seconds=15.0, detail="last scrape is old"),)
+        ),
+        unproven=EVERY_ALERT | EVERY_TARGET,
+        words=("last scrape is old",),
+    ),
+    Deviant(
+        name="broken off",
+        programs=(*BOTH, STEADY),
+        bend=lambda seen: replace(seen, interrupted="it was broken off"),
+        unproven=EVERY_ALERT | EVERY_TARGET,
+        words=("it was broken off",),
+    ),
+    Deviant(
+        name="no load",
+        programs=BOTH,
+        bend=asking(lambda _: Ledger(requests=())),
+        unproven=JUDGED_LIVE,
+        words=("the load did not flow: none of",),
+    ),
+    Deviant(
+        name="a twentieth of the load missing",
+        programs=BOTH,
+        bend=asking(lambda all_: Ledger(requests=tuple(each for n, each in enumerate(all_.requests) if n % 20))),
+        unproven=JUDGED_LIVE,
+        words=("the load did not flow evenly",),
+    ),
+    Deviant(
+        name="late load",
+        programs=BOTH,
+        bend=asking(lambda all_: Ledger(requests=tuple(replace(each, sent=each.due + 0.4) for each in all_.requests))),
+        unproven=JUDGED_LIVE,
+        words=("the load was late: its 99th percentile went out 400 ms after it was due",),
+    ),
+    Deviant(
+        name="a request without an answer",
+        programs=BOTH,
+        bend=asking(
+            lambda all_: Ledger(
+                requests=(
+                    replace(all_.requests[0], outcome=Outcome.LOST, status=None, error="gave up"),
+                    *all_.requests[1:],
+                )
+            )
+        ),
+        unproven=JUDGED_LIVE,
+        words=("requests got no answer (the first: gave up)",),
+    ),
+    Deviant(
+        name="a fault that did not bite",
+        programs=BOTH,
+        bend=asking(
+            lambda all_: Ledger(requests=tuple(replace(each, outcome=Outcome.SUCCESS) for each in all_.requests))
+        ),
+        unproven=JUDGED_LIVE,
+        words=("the fault did not bite: 0 of",),
+    ),
+    Deviant(
+        name="a rung beside its value",
+        programs=BOTH,
+        bend=lambda seen: replace(
+            seen, phases=tuple(replace(each, rung=each.rung and each.rung * 1.05) for each in seen.phases)
+        ),
+        unproven=JUDGED_LIVE,
+        words=("the rung of above was not applied",),
+    ),
+    Deviant(
+        name="a missed scrape",
+        programs=BOTH,
+        bend=_gap,
+        unproven=JUDGED_LIVE,
+        words=("a scrape was missed",),
+    ),
+    Deviant(
+        name="a failed scrape",
+        programs=BOTH,
+        bend=of_job("osmen_gateway", _down),
+        unproven=JUDGED_LIVE,
+        words=("scrapes of osmen_gateway failed",),
+    ),
+    Deviant(
+        name="a missed evaluation",
+        programs=BOTH,
+        bend=lambda seen: replace(seen, missed_evaluations=1.0),
+        unproven=JUDGED_LIVE,
+        words=("Prometheus skipped 1 evaluations",),
+    ),
+    Deviant(
+        name="a control that did not wake it",
+        programs=(BELOW,),
+        bend=lambda seen: replace(seen, alerts=()),
+        unproven=_alert("silent-below"),
+        words=("the control did not wake it", "so its silence proves nothing"),
+    ),
+    Deviant(
+        name="a measure that contradicts the clients below",
+        programs=(BELOW,),
+        bend=lambda seen: replace(
+            seen,
+            measures={
+                ALERT: replace(
+                    seen.measures[ALERT],
+                    points=tuple(
+                        (at, 0.12 if seen.phase("below").start + 6 < at < seen.phase("below").end else value)
+                        for at, value in seen.measures[ALERT].points
+                    ),
+                )
+            },
+        ),
+        broken=_alert("silent-below"),
+        words=("its own metric says that the threshold was passed, while the clients saw less",),
+    ),
+)
+
+CATALOGUE = (*RULES, *SUBJECTS, *BEHAVIOUR, *PAGES, *TARGETS, *PREMISES)

@@ -1,0 +1,100 @@
+"""Every judge can fail, for the right reason and that alone: the catalogue of deviants, judged by the live tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from conformance.contract.load import load
+from conformance.judge.verdict import Status
+from conformance.selftest.deviants import CATALOGUE, Deviant, replayed, samples
+from conformance.selftest.judging import judge, statuses
+from conformance.selftest.recording import timelines
+from fixtures.load.ledger import Ledger, Outcome
+
+
+def test_the_recorded_run_is_conformant() -> None:
+    """
+    Unbent, every clause of the contract holds, on observations.
+    """
+    verdicts = judge(timelines())
+
+    assert statuses(verdicts) == dict.fromkeys((clause.id for clause in load(None).clauses()), Status.HOLDS)
+    assert all(verdict.observations > 0 for verdict in verdicts.values())
+
+
+@pytest.mark.parametrize("deviant", [pytest.param(each, id=each.name) for each in CATALOGUE])
+def test_a_deviant_turns_exactly_its_clauses(deviant: Deviant) -> None:
+    """
+    What is bent in one way breaks or unproves exactly the clauses that the way concerns, and says how.
+    """
+    verdicts = judge(deviant.bent(timelines()))
+    expected = dict.fromkeys(verdicts, Status.HOLDS)
+    for status in (Status.BROKEN, Status.UNPROVEN, Status.UNSUPPORTED):
+        expected |= dict.fromkeys(getattr(deviant, status.value), status)
+    told = "\n".join(each.text() for each in verdicts.values() if each.status is not Status.HOLDS)
+
+    assert expected == statuses(verdicts)
+    assert [word for word in deviant.words if word not in told] == [], told
+
+
+@pytest.mark.parametrize("clause", [clause.id for clause in load(None).clauses()])
+def test_a_clause_has_a_deviant_that_breaks_it(clause: str) -> None:
+    """
+    A clause that nothing can break proves nothing; a new one comes with its deviant.
+    """
+    assert [each.name for each in CATALOGUE if clause in each.broken] != []
+
+
+def test_the_names_of_the_deviants_are_distinct() -> None:
+    """
+    Each deviant is found by its name.
+    """
+    names = [each.name for each in CATALOGUE]
+
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("program", ["error-rate-above", "error-rate-below"])
+def test_the_replayed_rule_is_the_recorded_one(program: str) -> None:
+    """
+    The evaluator behind the bent rules makes, of the shipped rule, what Prometheus itself made of it.
+    """
+    seen = timelines()[program]
+    again = replayed(seen)
+
+    assert {state: samples(seen, state) for state in ("pending", "firing")} == {
+        state: samples(again, state) for state in ("pending", "firing")
+    }
+
+
+@pytest.mark.parametrize("broken", [each.name for each in CATALOGUE if each.broken])
+def test_a_finding_says_what_was_expected_and_what_was_seen(broken: str) -> None:
+    """
+    Nothing is called broken without expected and observed, both in words.
+    """
+    (deviant,) = (each for each in CATALOGUE if each.name == broken)
+    verdicts = judge(deviant.bent(timelines()))
+
+    for clause in deviant.broken:
+        assert verdicts[clause].findings != ()
+        assert all(each.expected and each.observed for each in verdicts[clause].findings)
+
+
+def test_a_rung_inside_its_own_slack_is_unproven() -> None:
+    """
+    A rung so near the threshold that one event decides proves nothing, whatever the alert did.
+    """
+    seen = timelines()["error-rate-above"]
+    near = tuple(replace(each, rung=0.102) if each.name == "above" else each for each in seen.phases)
+    failing = seen.ledger.during("above").outcome(Outcome.ERROR).requests
+    healed = {each.due for each in failing[::14]}
+    requests = tuple(
+        replace(each, outcome=Outcome.SUCCESS) if each.due in healed else each for each in seen.ledger.requests
+    )
+    bent = replace(seen, phases=near, ledger=Ledger(requests=requests))
+    verdict = judge({**timelines(), seen.program: bent})["alert/HighErrorRate/fires-above"]
+
+    assert verdict.status is Status.UNPROVEN
+    assert "lies within the slack of its measure: 2.0% from the threshold, slack " in verdict.reason
