@@ -18,6 +18,7 @@ from conformance.observe.client import Client, ObserveError
 from conformance.observe.gather import Backends, Deed, timeline
 from conformance.observe.prometheus import Prometheus
 from conformance.timeline import store
+from conformance.timeline.health import HealthSeen
 from conformance.timeline.model import SCHEMA, Attempt, Config, Death, Span, Timeline
 from fixtures.core import clock
 from fixtures.faults.run import Performance, all_of
@@ -207,6 +208,7 @@ class Stage:
                     faults=tuple(fault.describe() for fault in passed.phase.faults),
                     rung=program.rungs.get(passed.phase.name),
                     quantity=program.quantity,
+                    reached=passed.reached,
                 )
                 for passed in done.phases
             ),
@@ -221,6 +223,7 @@ class Stage:
             ),
             needs=tuple(sorted(cell.spec.instance(component) for component in program.needs)),
             signals=program.signals,
+            health=HealthSeen(looks=done.looks, outside=done.outside) if "health" in program.signals else None,
             measures={
                 alert.name: rewrite_expression(alert.measure, cell.spec.tempo) for alert in self._contract.alerts
             },
@@ -251,6 +254,7 @@ class Stage:
             stand_ins=deed.stand_ins,
             interrupted=deed.interrupted or "the run was broken off before the stack was read",
             attempts=deed.attempts,
+            health=deed.health,
         )
 
 

@@ -15,6 +15,7 @@ from conformance.timeline.model import SCHEMA, Timeline
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from conformance.timeline.health import HealthSeen
     from conformance.timeline.model import (
         Arrival,
         Attempt,
@@ -62,6 +63,7 @@ class Deed:
     measures: Mapping[str, str]
     missed_before: float
     signals: frozenset[str] = frozenset()
+    health: HealthSeen | None = None
     deaths: tuple[Death, ...] = ()
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     interrupted: str = ""
@@ -150,6 +152,7 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
         arrivals=(arrival,),
         troubles=(*deed.troubles, *reading.troubles),
         attempts=deed.attempts,
+        health=deed.health,
         queries={
             name: raw_query(name, start=start, end=end) + f" @ {end:.3f}" for name in (ALERTS, UP, SCRAPE_DURATION)
         },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from conformance.timeline.health import HealthSeen
 from fixtures.load.ledger import Ledger
 
 SCHEMA = 1
@@ -36,7 +37,9 @@ class Span:
     faults: tuple[str, ...] = ()
     rung: float | None = None
     quantity: str = ""
-    """What the rung is a value of, in the document's unit: `errors/s`."""
+    """What the rung is a value of, in the document's unit: `errors/s`, `s`, `connections`, `ratio`."""
+    reached: float | None = None
+    """What the fault itself counted of it, where it can: sessions in the server, bytes in the control group."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,6 +163,7 @@ class Timeline:
     attempts: tuple[Attempt, ...] = ()
     queries: Mapping[str, str] = field(default_factory=dict)
     """By what was read: the query that read it, for findings."""
+    health: HealthSeen | None = None
 
     def phase(self, name: str) -> Span:
         """The phase `name`. Raises KeyError with the names there are."""
