@@ -84,6 +84,16 @@ class ReceiverKind(StrEnum):
     EMAIL = "email"
 
 
+class FieldKind(StrEnum):
+    """
+    What a field of a log line holds.
+    """
+
+    TEXT = "text"
+    WHOLE = "whole"
+    UTC_TIME = "utc-time"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Clause:
     """
@@ -248,6 +258,84 @@ class AlertPromise:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Promise:
+    """
+    A promise in a sentence, with its weight and its place; what else it says is told by the kind.
+    """
+
+    level: Level
+    promise: str
+    document: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogField:
+    """
+    One field of a log line; a nullable one is present in every line and null where it does not apply.
+    """
+
+    name: str
+    kind: FieldKind
+    nullable: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogFormat(Promise):
+    """
+    What each line is: one JSON object with these fields.
+    """
+
+    fields: tuple[LogField, ...]
+    levels: tuple[str, ...]
+    services: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """
+    Which lines a query promises to find: those whose field is one of these words, or a number above the bound.
+    """
+
+    field: str
+    any_of: tuple[str, ...] = ()
+    above: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogQuery(Promise):
+    """
+    A documented LogQL query, as it is written and as it ships; with a window it counts its lines instead of showing them.
+    """
+
+    name: str
+    documented: str
+    shipped: str
+    selects: Selection
+    window: timedelta | None
+    corrections: tuple[Correction, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Logs:
+    """
+    Everything promised about log lines.
+    """
+
+    format: LogFormat
+    queries: tuple[LogQuery, ...]
+    ledger: Promise
+
+    def clauses(self) -> tuple[Clause, ...]:
+        named: list[tuple[str, Promise]] = [("log/format", self.format)]
+        named += [(f"log/query/{each.name}", each) for each in self.queries]
+        named.append(("log/ledger", self.ledger))
+        return tuple(
+            Clause(id=name, signal=Signal.LOGS, level=each.level, promise=each.promise, document=each.document)
+            for name, each in named
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Contract:
     """
     Everything that is claimed, and nothing that is not judged.
@@ -259,9 +347,13 @@ class Contract:
     routes: tuple[Route, ...]
     default_route: Route
     receivers: tuple[ReceiverPromise, ...]
+    logs: Logs
 
     def alert(self, name: str) -> AlertPromise:
         return _find("alert", name, {each.name: each for each in self.alerts})
+
+    def log_query(self, name: str) -> LogQuery:
+        return _find("log query", name, {each.name: each for each in self.logs.queries})
 
     def target(self, job: str) -> Target:
         return _find("target", job, {each.job: each for each in self.targets})
