@@ -18,15 +18,23 @@ from conformance.contract.model import (
     Contract,
     Correction,
     Direction,
+    FieldKind,
     Level,
+    LogField,
+    LogFormat,
+    LogQuery,
+    Logs,
+    Promise,
     ReceiverKind,
     ReceiverPromise,
     Route,
+    Selection,
     Target,
     Timing,
     Unit,
 )
 from conformance.contract.parse import ContractError, Reader, listed, near_miss, read
+from fixtures.language.logql import LogqlError, narrowed
 from fixtures.language.promql import Layout, PromqlError, Shape, shape
 
 if TYPE_CHECKING:
@@ -34,7 +42,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 SHIPPED = Path(__file__).parent / "documents"
-DOCUMENTS = ("targets.yaml", "alerts.yaml", "routes.yaml")
+DOCUMENTS = ("targets.yaml", "alerts.yaml", "routes.yaml", "logs.yaml")
 
 _MIRRORED = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
 _ENDPOINTS = {
@@ -69,6 +77,7 @@ def load(directory: Path | None = None) -> Contract:
         routes=routing.routes,
         default_route=routing.default,
         receivers=routing.receivers,
+        logs=_logs(readers["logs.yaml"]),
     )
 
 
@@ -333,6 +342,86 @@ def _port(entry: Reader) -> int:
     if port > 65535:
         raise entry.error("port", f"{port} is not a port (1 to 65535)")
     return port
+
+
+def _promise(entry: Reader) -> Promise:
+    return Promise(level=entry.choice("level", Level), promise=entry.text("promise"), document=entry.document())
+
+
+def _one_part(
+    entry: Reader, readers: Sequence[Reader], corrections: Sequence[Correction], *, part: str, differs: bool
+) -> None:
+    for reader, correction in zip(readers, corrections, strict=True):
+        if correction.part != part:
+            raise reader.error("part", f"'{correction.part}' is not a part here ({part})")
+    if differs and not corrections:
+        raise entry.error("", f"the shipped {part} differs from the documented one, and no correction says why")
+    if corrections and not differs:
+        raise entry.error("corrections", f"the {part} does not differ from the documented one")
+
+
+def _logs(document: Reader) -> Logs:
+    form = document.mapping("format")
+    fields = form.sequence("fields")
+    queries = document.sequence("queries")
+    ledger = document.mapping("ledger")
+    logs = Logs(
+        format=LogFormat(
+            fields=tuple(
+                LogField(name=each.name("name"), kind=each.choice("kind", FieldKind), nullable=each.flag("nullable"))
+                for each in fields
+            ),
+            levels=form.texts("levels"),
+            services=form.texts("services"),
+            level=form.choice("level", Level),
+            promise=form.text("promise"),
+            document=form.document(),
+        ),
+        queries=tuple(_log_query(each) for each in queries),
+        ledger=_promise(ledger),
+    )
+    document.finish()
+    known = [each.name for each in logs.format.fields]
+    _distinct(fields, "name", known)
+    _distinct(queries, "name", [each.name for each in logs.queries])
+    for entry, query in zip(queries, logs.queries, strict=True):
+        name = query.selects.field
+        if name not in known:
+            raise entry.error("selects", f"a line has no field '{name}'{near_miss(name, known) or f' {listed(known)}'}")
+    return logs
+
+
+def _log_query(entry: Reader) -> LogQuery:
+    corrections = entry.sequence("corrections") if entry.has("corrections") else ()
+    query = LogQuery(
+        name=entry.name("name"),
+        documented=entry.text("documented"),
+        shipped=entry.text("shipped"),
+        selects=_selection(entry.mapping("selects")),
+        window=_period(entry, "window") if entry.has("window") else None,
+        corrections=tuple(_correction(each) for each in corrections),
+        level=entry.choice("level", Level),
+        promise=entry.text("promise"),
+        document=entry.document(),
+    )
+    entry.finish()
+    _one_part(entry, corrections, query.corrections, part="query", differs=query.documented != query.shipped)
+    for key in ("documented", "shipped"):
+        try:
+            narrowed(entry.text(key), cell="any")
+        except LogqlError as error:
+            raise entry.error(key, str(error)) from error
+    return query
+
+
+def _selection(entry: Reader) -> Selection:
+    if entry.has("any_of") is entry.has("above"):
+        raise entry.error("", "a selection has either any_of or above")
+    return Selection(
+        field=entry.name("field"),
+        any_of=entry.texts("any_of") if entry.has("any_of") else (),
+        above=entry.number("above") if entry.has("above") else None,
+    )
 
 
 def _distinct(entries: Sequence[Reader], key: str, names: Sequence[str]) -> None:

@@ -74,6 +74,33 @@ class Unit(StrEnum):
     OPERATIONS = "operations"
 
 
+class MetricType(StrEnum):
+    """
+    What a metrics page says that a metric is.
+    """
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class LedgerRelation(StrEnum):
+    """
+    Which of the clients' own figures a metric must agree with.
+    """
+
+    REQUESTS = "requests"
+    REQUEST_RATE = "request-rate"
+    LATENCY = "latency"
+    ERRORS = "errors"
+    ERROR_SHARE = "error-share"
+    EXECUTIONS = "executions"
+    EXECUTION_LATENCY = "execution-latency"
+    USERS = "users"
+    TOKENS = "tokens"
+    COST = "cost"
+
+
 class ReceiverKind(StrEnum):
     """
     The protocol in which a receiver is spoken to.
@@ -304,7 +331,7 @@ class Selection:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogQuery(Promise):
     """
-    A documented LogQL query, as it is written and as it ships; with a window it counts its lines instead of showing them.
+    A documented LogQL query, as it is written and as it ships; with a window it counts lines instead of showing them.
     """
 
     name: str
@@ -333,6 +360,76 @@ class Logs:
             Clause(id=name, signal=Signal.LOGS, level=each.level, promise=each.promise, document=each.document)
             for name, each in named
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetricPromise(Promise):
+    """
+    A metric under its documented name; a histogram's buckets go beyond the stated bound, or a quantile cannot pass it.
+    """
+
+    name: str
+    type: MetricType
+    unit: Unit
+    labels: tuple[str, ...]
+    source: str
+    buckets_beyond: float | None
+    ledger: LedgerRelation | None
+
+    def clauses(self) -> tuple[Clause, ...]:
+        beyond = f" with buckets beyond {self.buckets_beyond:g} {self.unit}" if self.buckets_beyond is not None else ""
+        promises = {"": self.promise, "/type": f"{self.name} is a {self.type}{beyond}"}
+        if self.ledger is not None:
+            promises["/ledger"] = f"{self.name} agrees with the {self.ledger.replace('-', ' ')} that clients saw"
+        return tuple(
+            Clause(
+                id=f"metric/{self.name}{aspect}",
+                signal=Signal.METRICS,
+                level=self.level,
+                promise=promise,
+                document=self.document,
+            )
+            for aspect, promise in promises.items()
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Price:
+    """
+    Dollars for 1 000 tokens of a model.
+    """
+
+    model: str
+    prompt: float
+    completion: float
+    document: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metrics:
+    """
+    Everything promised about metrics, and the words that their labels use.
+
+    `outcomes` maps how a request ended for its client to the value of the label `status`; `kinds` what the model server
+    did to the value of the label `kind`.
+    """
+
+    promises: tuple[MetricPromise, ...]
+    undocumented: Promise
+    prefix: str
+    outcomes: Mapping[str, str]
+    kinds: Mapping[str, str]
+    prices: tuple[Price, ...]
+
+    def clauses(self) -> tuple[Clause, ...]:
+        rest = Clause(
+            id="metric/undocumented",
+            signal=Signal.METRICS,
+            level=self.undocumented.level,
+            promise=self.undocumented.promise,
+            document=self.undocumented.document,
+        )
+        return (*(clause for each in self.promises for clause in each.clauses()), rest)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
