@@ -118,6 +118,11 @@ class Prometheus:
                 phases[row["name"]] = _unix(group.get("lastEvaluation", ""))
         return tuple(loaded), phases
 
+    def types(self, job: str) -> dict[str, str]:
+        """The type of each metric of a job, by its name, as Prometheus took it from the job's page."""
+        rows = self._data("/api/v1/targets/metadata", match_target=f'{{job="{job}"}}')
+        return {str(row["metric"]): str(row["type"]) for row in rows}
+
     def missed_evaluations(self) -> float:
         """How many evaluations of its rule groups Prometheus has skipped since it started."""
         page = self._client.text("/metrics")
