@@ -17,11 +17,13 @@ from conformance.observe import settled
 from conformance.observe.client import Client, ObserveError
 from conformance.observe.gather import Backends, Deed, timeline
 from conformance.observe.prometheus import Prometheus
+from conformance.observe.traces import SentSpan
 from conformance.timeline import store
 from conformance.timeline.health import HealthSeen
 from conformance.timeline.model import SCHEMA, Attempt, Config, Death, Span, Timeline
 from fixtures.core import clock
 from fixtures.faults.run import Performance, all_of
+from fixtures.spans import send
 from fixtures.stack.components import JAEGER
 from fixtures.stack.stack import CellSpec, Subject, standing
 from fixtures.stack.tempo import rewrite_expression
@@ -161,6 +163,8 @@ class Stage:
         for performance in performances:
             deed = self._deed(stack, performance, attempts)
             deed = replace(deed, missed_before=missed[deed.cell])
+            if "traces" in deed.signals:
+                deed = replace(deed, sent=_sent(stack.cells[deed.cell]))
             read = timeline(deed, _backends(stack.cells[deed.cell]))
             # A component may have died while the stack was read.
             self._watch(stack)
@@ -224,6 +228,8 @@ class Stage:
             needs=tuple(sorted(cell.spec.instance(component) for component in program.needs)),
             signals=program.signals,
             health=HealthSeen(looks=done.looks, outside=done.outside) if "health" in program.signals else None,
+            metric_names=_metric_names(self._contract),
+            memory=_bytes(cell.gateway.memory()),
             measures={
                 alert.name: rewrite_expression(alert.measure, cell.spec.tempo) for alert in self._contract.alerts
             },
@@ -258,6 +264,16 @@ class Stage:
         )
 
 
+def _bytes(mebibytes: float | None) -> float | None:
+    return None if mebibytes is None else mebibytes * 2**20
+
+
+def _metric_names(contract: Contract) -> dict[str, tuple[str, ...]]:
+    """The documented metrics by the scrape job that has them."""
+    jobs = {promise.source for promise in contract.metrics.promises}
+    return {job: tuple(each.name for each in contract.metrics.promises if each.source == job) for job in sorted(jobs)}
+
+
 def _backends(cell: Cell) -> Backends:
     """Where each backend of a cell is asked."""
     ports = {
@@ -274,6 +290,17 @@ def _backends(cell: Cell) -> Backends:
         urls=urls,
         ports={name: cell.address("jaeger", name) for name in JAEGER_PORTS},
         upstream_secret=cell.stack.secrets.value("upstream"),
+    )
+
+
+def _sent(cell: Cell) -> tuple[SentSpan, ...]:
+    """One span of our own through each documented port of Jaeger, sent now."""
+    addresses = {port.inside: cell.address("jaeger", port.name) for port in JAEGER.ports}
+    return tuple(
+        SentSpan(
+            port=each.port, address=each.address, trace_id=each.trace_id, span_id=each.span_id, refused=each.refused
+        )
+        for each in send.through({port: addresses[port] for port in send.PROTOCOLS})
     )
 
 

@@ -271,6 +271,7 @@ class AlertPromise:
             "for": f"is pending for {waits} before it fires, exact to the evaluation",
             "resolves": f"ends at the evaluation after its measure is back {short} {bound}",
             "delivered": f"receiver {self.receiver} gets exactly one notification of each change, {told}",
+            "alone": "what makes it fire makes nothing else fire, but for declared consequences",
         }
         return tuple(
             Clause(
@@ -433,6 +434,56 @@ class Metrics:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ServicePromise(Promise):
+    """
+    A dependency that the health endpoint names.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProbePromise(Promise):
+    """
+    A probe of the orchestrator; one that needs a dependency fails with it, any other must not.
+    """
+
+    name: str
+    documented_path: str
+    shipped_path: str
+    initial_delay: timedelta
+    period: timedelta
+    needs: tuple[str, ...]
+    corrections: tuple[Correction, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Health:
+    """
+    Everything promised about health, liveness, readiness and uptime.
+    """
+
+    path: str
+    healthy: str
+    status_healthy: int
+    status_unhealthy: int
+    services: tuple[ServicePromise, ...]
+    status: Promise
+    probes: tuple[ProbePromise, ...]
+    uptime: Promise
+
+    def clauses(self) -> tuple[Clause, ...]:
+        named: list[tuple[str, Promise]] = [(f"health/{each.name}", each) for each in self.services]
+        named.append(("health/status", self.status))
+        named += [(f"probe/{each.name}", each) for each in self.probes]
+        named.append(("uptime/external", self.uptime))
+        return tuple(
+            Clause(id=name, signal=Signal.HEALTH, level=each.level, promise=each.promise, document=each.document)
+            for name, each in named
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Contract:
     """
     Everything that is claimed, and nothing that is not judged.
@@ -444,13 +495,21 @@ class Contract:
     routes: tuple[Route, ...]
     default_route: Route
     receivers: tuple[ReceiverPromise, ...]
+    metrics: Metrics
     logs: Logs
+    health: Health
 
     def alert(self, name: str) -> AlertPromise:
         return _find("alert", name, {each.name: each for each in self.alerts})
 
     def log_query(self, name: str) -> LogQuery:
         return _find("log query", name, {each.name: each for each in self.logs.queries})
+
+    def probe(self, name: str) -> ProbePromise:
+        return _find("probe", name, {each.name: each for each in self.health.probes})
+
+    def metric(self, name: str) -> MetricPromise:
+        return _find("metric", name, {each.name: each for each in self.metrics.promises})
 
     def target(self, job: str) -> Target:
         return _find("target", job, {each.job: each for each in self.targets})
@@ -474,7 +533,7 @@ class Contract:
             for alert in self.alerts
             for clause in alert.clauses(delivery=self.route(alert.shipped.severity).document)
         ]
-        return (*targets, *alerts)
+        return (*targets, *alerts, *self.health.clauses())
 
     def clause(self, clause_id: str) -> Clause:
         return _find("clause", clause_id, {each.id: each for each in self.clauses()})

@@ -329,12 +329,24 @@ def _inside_slack(alert: AlertPromise, timeline: Timeline, span: Span, letters: 
     """A rung that lies within the measure's own slack of the threshold proves nothing."""
     if span.rung is None:
         return f"{span.name} has no rung"
+    distance = abs(span.rung - alert.threshold) / alert.threshold
+    if span.quantity == "s":
+        # The quantile is that of the clients, as far as a bucket tells it: how far their slowest twentieth strays.
+        during = timeline.ledger.during(span.name)
+        stray = (during.latency(0.95) - during.latency(0.5)) * timeline.tempo / alert.threshold
+        if distance > stray:
+            return ""
+        return (
+            f"the rung {_of(span)} lies within the slack of its measure: {distance:.1%} from the threshold, while the "
+            f"clients' slowest twentieth was {stray:.1%} of it slower than their median"
+        )
+    if span.quantity != "errors/s":
+        return ""
     per_second = span.rung * timeline.tempo
     events = per_second * letters.window
     slack = value_slack(
         timeline, events=events, window_seconds=letters.window, spacing=1 / per_second if per_second else 0.0
     )
-    distance = abs(span.rung - alert.threshold) / alert.threshold
     if distance > slack:
         return ""
     return (

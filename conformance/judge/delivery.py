@@ -95,22 +95,23 @@ def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, ti
 def _pages(alert: AlertPromise, timeline: Timeline) -> Iterator[Page]:
     """The notifications about this alert of this cell, whoever got them."""
     for notification in timeline.notifications:
-        text = "\n".join(_texts(notification.body))
+        text = "\n".join(texts(notification.body))
         if re.search(rf"\b{re.escape(alert.name)}\b", text) and re.search(
             rf"(?<![\w-]){re.escape(timeline.cell)}(?![\w-])", text
         ):
             yield Page(notification=notification, state=_state(notification, text), text=text)
 
 
-def _texts(value: object) -> Iterator[str]:
+def texts(value: object) -> Iterator[str]:
+    """Every text in a decoded JSON value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for each in value.values():
-            yield from _texts(each)
+            yield from texts(each)
     elif isinstance(value, list):
         for each in value:
-            yield from _texts(each)
+            yield from texts(each)
 
 
 def _state(notification: Notification, text: str) -> str:

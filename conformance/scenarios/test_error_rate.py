@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.judge import alerts, delivery, shipped
+from conformance.judge.ladder import ASPECTS, Ladder, judged
 from fixtures.faults.program import Phase, Program
 from fixtures.faults.upstream import ServerErrors
 from fixtures.load.profile import Steady
@@ -63,65 +63,24 @@ ABOVE = Program(
 
 pytestmark = pytest.mark.program(BELOW, ABOVE)
 
+LADDER = Ladder(
+    alert="HighErrorRate",
+    below=BELOW.name,
+    rung="below",
+    control="control",
+    above=ABOVE.name,
+    beyond="above",
+)
 
-@pytest.mark.covers("alert/HighErrorRate/shipped")
-def test_the_shipped_rule_is_the_documented_one(
-    contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
+
+@pytest.mark.parametrize(
+    "aspect",
+    [pytest.param(each, id=LADDER.clause(each), marks=pytest.mark.covers(LADDER.clause(each))) for each in ASPECTS],
+)
+def test_the_alert_is_as_documented(
+    aspect: str, contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
 ) -> None:
     """
-    The loaded rule equals the file, and the file equals the document.
+    Silent at nine tenths of the threshold, firing at eleven: as shipped, after its `for`, to its receiver, and back.
     """
-    prove(shipped.shipped(contract.alert("HighErrorRate"), timelines["error-rate-above"]))
-
-
-@pytest.mark.covers("alert/HighErrorRate/silent-below")
-def test_fewer_errors_than_documented_page_nobody(
-    contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
-) -> None:
-    """
-    At nine tenths of the threshold the alert stays silent, in a cell where a higher rate wakes it.
-    """
-    alert = contract.alert("HighErrorRate")
-    prove(alerts.silent_below(alert, timelines["error-rate-below"], rung="below", control="control"))
-
-
-@pytest.mark.covers("alert/HighErrorRate/fires-above")
-def test_more_errors_than_documented_fire(
-    contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
-) -> None:
-    """
-    At eleven tenths of the threshold the alert is pending as soon as its measure passes it, and fires.
-    """
-    prove(alerts.fires_above(contract.alert("HighErrorRate"), timelines["error-rate-above"], rung="above"))
-
-
-@pytest.mark.covers("alert/HighErrorRate/for")
-def test_the_alert_waits_as_long_as_documented(
-    contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
-) -> None:
-    """
-    From pending to firing passes the documented `for`, exactly.
-    """
-    prove(alerts.waits(contract.alert("HighErrorRate"), timelines["error-rate-above"]))
-
-
-@pytest.mark.covers("alert/HighErrorRate/resolves")
-def test_the_alert_ends_with_its_cause(
-    contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
-) -> None:
-    """
-    When the errors end the measure returns, and the alert ends with it.
-    """
-    prove(alerts.resolves(contract.alert("HighErrorRate"), timelines["error-rate-above"], rung="above"))
-
-
-@pytest.mark.covers("alert/HighErrorRate/delivered")
-def test_the_page_reaches_slack_and_says_what_happened(
-    contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
-) -> None:
-    """
-    Slack hears of the firing and of the end, once each, with the value at which it fired.
-    """
-    alert = contract.alert("HighErrorRate")
-    receiver = contract.receiver(alert.receiver)
-    prove(delivery.delivered(alert, receiver, contract.timing, timelines["error-rate-above"]))
+    prove(judged(LADDER, aspect, contract, timelines))

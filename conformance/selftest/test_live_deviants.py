@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -24,6 +24,7 @@ from fixtures.stack.stack import Settings, Subject
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from conformance.perform import Listener
     from conformance.timeline.model import Timeline
 
 ROOT = Path(__file__).parents[2]
@@ -134,7 +135,7 @@ def timelines(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Timeline
         settings=Settings(rundir=directory, rules=ROOT / "rules", tempo=60),
         contract=CONTRACT,
         journal=journal,
-        listener=Quiet(),  # type: ignore[arg-type]  every method of a listener is there, and does nothing
+        listener=cast("Listener", Quiet()),
         subjects=subjects,
     )
     try:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from conformance.timeline.health import HealthSeen
+from conformance.timeline.metrics import MetricsSeen
+from conformance.timeline.traces import TracesSeen
 from fixtures.load.ledger import Ledger
 
 SCHEMA = 1
@@ -164,6 +166,8 @@ class Timeline:
     queries: Mapping[str, str] = field(default_factory=dict)
     """By what was read: the query that read it, for findings."""
     health: HealthSeen | None = None
+    metrics: MetricsSeen | None = None
+    traces: TracesSeen | None = None
 
     def phase(self, name: str) -> Span:
         """The phase `name`. Raises KeyError with the names there are."""

@@ -1,0 +1,53 @@
+"""The rungs of one alert, below and above its threshold, and which judge speaks about which of its clauses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from conformance.judge import alerts, alone, delivery, shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from conformance.contract.model import Contract
+    from conformance.judge.verdict import Verdict
+    from conformance.timeline.model import Timeline
+
+ASPECTS = ("shipped", "silent-below", "fires-above", "for", "resolves", "delivered", "alone")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ladder:
+    """
+    `below` and `above` name programs; `rung` and `control` are phases of the first, `beyond` one of the second.
+
+    `consequences` are other alerts that the same cause makes fire, each with the reason.
+    """
+
+    alert: str
+    below: str
+    rung: str
+    control: str
+    above: str
+    beyond: str
+    consequences: Mapping[str, str] = field(default_factory=dict)
+
+    def clause(self, aspect: str) -> str:
+        return f"alert/{self.alert}/{aspect}"
+
+
+def judged(ladder: Ladder, aspect: str, contract: Contract, timelines: Mapping[str, Timeline]) -> Verdict:
+    """The verdict about one aspect of the alert. Raises KeyError for an aspect that no judge knows."""
+    alert = contract.alert(ladder.alert)
+    below, above = timelines[ladder.below], timelines[ladder.above]
+    judges = {
+        "shipped": lambda: shipped.shipped(alert, above),
+        "silent-below": lambda: alerts.silent_below(alert, below, rung=ladder.rung, control=ladder.control),
+        "fires-above": lambda: alerts.fires_above(alert, above, rung=ladder.beyond),
+        "for": lambda: alerts.waits(alert, above),
+        "resolves": lambda: alerts.resolves(alert, above, rung=ladder.beyond),
+        "delivered": lambda: delivery.delivered(alert, contract.receiver(alert.receiver), contract.timing, above),
+        "alone": lambda: alone.alone(alert, (below, above), ladder.consequences),
+    }
+    return judges[aspect]()
