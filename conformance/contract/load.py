@@ -19,16 +19,24 @@ from conformance.contract.model import (
     Correction,
     Direction,
     FieldKind,
+    Health,
+    LedgerRelation,
     Level,
     LogField,
     LogFormat,
     LogQuery,
     Logs,
+    MetricPromise,
+    Metrics,
+    MetricType,
+    Price,
+    ProbePromise,
     Promise,
     ReceiverKind,
     ReceiverPromise,
     Route,
     Selection,
+    ServicePromise,
     Target,
     Timing,
     Unit,
@@ -42,8 +50,10 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 SHIPPED = Path(__file__).parent / "documents"
-DOCUMENTS = ("targets.yaml", "alerts.yaml", "routes.yaml", "logs.yaml")
+DOCUMENTS = ("targets.yaml", "metrics.yaml", "alerts.yaml", "routes.yaml", "logs.yaml", "health.yaml")
 
+_OUTCOMES = ("success", "error", "refused")
+_KINDS = ("failed", "timed_out")
 _MIRRORED = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
 _ENDPOINTS = {
     ReceiverKind.SLACK: (re.compile(r"https?://[^\s/]+/\S*"), "https://hooks.slack.com/services"),
@@ -77,7 +87,9 @@ def load(directory: Path | None = None) -> Contract:
         routes=routing.routes,
         default_route=routing.default,
         receivers=routing.receivers,
+        metrics=_metrics(readers["metrics.yaml"], [target.job for target in looks.targets]),
         logs=_logs(readers["logs.yaml"]),
+        health=_health(readers["health.yaml"]),
     )
 
 
@@ -216,6 +228,60 @@ def _alert(entry: Reader, routing: _Routing) -> AlertPromise:
     _explained(shipped, corrections, alert)
     _delivered(entry, alert, routing)
     return alert
+
+
+def _metrics(document: Reader, jobs: Sequence[str]) -> Metrics:
+    entries = document.sequence("metrics")
+    promises = tuple(_metric(entry) for entry in entries)
+    rest = document.mapping("undocumented")
+    words = document.mapping("words")
+    words.document()
+    price_entries = document.sequence("prices")
+    metrics = Metrics(
+        promises=promises,
+        undocumented=Promise(level=rest.choice("level", Level), promise=rest.text("promise"), document=rest.document()),
+        prefix=rest.text("prefix"),
+        outcomes=words.table("status"),
+        kinds=words.table("kind"),
+        prices=tuple(_price(entry) for entry in price_entries),
+    )
+    document.finish()
+    _distinct(entries, "name", [metric.name for metric in promises])
+    _distinct(price_entries, "model", [price.model for price in metrics.prices])
+    for key, told, known in (("status", metrics.outcomes, _OUTCOMES), ("kind", metrics.kinds, _KINDS)):
+        if set(told) != set(known):
+            raise words.error(key, f"names {', '.join(sorted(told))}, where {', '.join(known)} are to be named")
+    for entry, metric in zip(entries, promises, strict=True):
+        if metric.source not in jobs:
+            meant = near_miss(metric.source, jobs) or f" {listed(jobs)}"
+            raise entry.error("source", f"there is no target '{metric.source}'{meant}")
+        if (metric.type is MetricType.HISTOGRAM) is (metric.buckets_beyond is None):
+            raise entry.error("type", "a histogram has buckets_beyond, and nothing else has")
+    return metrics
+
+
+def _metric(entry: Reader) -> MetricPromise:
+    return MetricPromise(
+        name=entry.name("name"),
+        type=entry.choice("type", MetricType),
+        unit=entry.choice("unit", Unit),
+        labels=entry.texts("labels") if entry.has("labels") else (),
+        source=entry.text("source"),
+        buckets_beyond=entry.number("buckets_beyond") if entry.has("buckets_beyond") else None,
+        ledger=entry.choice("ledger", LedgerRelation) if entry.has("ledger") else None,
+        level=entry.choice("level", Level),
+        promise=entry.text("promise"),
+        document=entry.document(),
+    )
+
+
+def _price(entry: Reader) -> Price:
+    return Price(
+        model=entry.text("model"),
+        prompt=entry.number("prompt"),
+        completion=entry.number("completion"),
+        document=entry.document(),
+    )
 
 
 def _form(entry: Reader) -> AlertForm:
@@ -422,6 +488,67 @@ def _selection(entry: Reader) -> Selection:
         any_of=entry.texts("any_of") if entry.has("any_of") else (),
         above=entry.number("above") if entry.has("above") else None,
     )
+
+
+def _health(document: Reader) -> Health:
+    services = document.sequence("services")
+    probes = document.sequence("probes")
+    health = Health(
+        path=_path(document, "path"),
+        healthy=document.text("healthy"),
+        status_healthy=document.whole("status_healthy", least=100),
+        status_unhealthy=document.whole("status_unhealthy", least=100),
+        services=tuple(
+            ServicePromise(
+                name=each.name("name"),
+                level=each.choice("level", Level),
+                promise=each.text("promise"),
+                document=each.document(),
+            )
+            for each in services
+        ),
+        status=_promise(document.mapping("status")),
+        probes=tuple(_probe(each) for each in probes),
+        uptime=_promise(document.mapping("uptime")),
+    )
+    document.finish()
+    known = [each.name for each in health.services]
+    _distinct(services, "name", known)
+    _distinct(probes, "name", [each.name for each in health.probes])
+    for entry, probe in zip(probes, health.probes, strict=True):
+        for need in probe.needs:
+            if need not in known:
+                raise entry.error(
+                    "needs", f"there is no service '{need}'{near_miss(need, known) or f' {listed(known)}'}"
+                )
+    return health
+
+
+def _probe(entry: Reader) -> ProbePromise:
+    corrections = entry.sequence("corrections") if entry.has("corrections") else ()
+    probe = ProbePromise(
+        name=entry.name("name"),
+        documented_path=_path(entry, "documented_path"),
+        shipped_path=_path(entry, "shipped_path"),
+        initial_delay=entry.duration("initial_delay"),
+        period=_period(entry, "period"),
+        needs=entry.texts("needs") if entry.has("needs") else (),
+        corrections=tuple(_correction(each) for each in corrections),
+        level=entry.choice("level", Level),
+        promise=entry.text("promise"),
+        document=entry.document(),
+    )
+    entry.finish()
+    differs = probe.documented_path != probe.shipped_path
+    _one_part(entry, corrections, probe.corrections, part="path", differs=differs)
+    return probe
+
+
+def _path(entry: Reader, key: str) -> str:
+    path = entry.text(key)
+    if not re.fullmatch(r"/\S*", path):
+        raise entry.error(key, f"'{path}' is not a path (like /health)")
+    return path
 
 
 def _distinct(entries: Sequence[Reader], key: str, names: Sequence[str]) -> None:

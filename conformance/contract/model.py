@@ -121,6 +121,15 @@ class FieldKind(StrEnum):
     UTC_TIME = "utc-time"
 
 
+class Transport(StrEnum):
+    """
+    Over what a port is spoken to.
+    """
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Clause:
     """
@@ -484,6 +493,67 @@ class Health:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SpanPromise(Promise):
+    """
+    A span that each request leaves, with the attributes that it carries.
+    """
+
+    name: str
+    service: str
+    attributes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PortPromise(Promise):
+    """
+    A documented port of the tracing backend and what is spoken there.
+    """
+
+    port: int
+    transport: Transport
+    protocol: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """
+    What each execution asks of another service, and so leaves a span of; None is what is no database.
+    """
+
+    name: str
+    database: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TracedLedger(Promise):
+    """
+    That each request of the clients is found, with the calls that its execution made.
+    """
+
+    calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Traces:
+    """
+    Everything promised about spans and about where they can be sent.
+    """
+
+    spans: tuple[SpanPromise, ...]
+    ports: tuple[PortPromise, ...]
+    ledger: TracedLedger
+
+    def clauses(self) -> tuple[Clause, ...]:
+        named: list[tuple[str, Promise]] = [(f"trace/{each.name}", each) for each in self.spans]
+        named.append(("trace/ledger", self.ledger))
+        named += [(f"trace/port/{each.port}", each) for each in self.ports]
+        return tuple(
+            Clause(id=name, signal=Signal.TRACES, level=each.level, promise=each.promise, document=each.document)
+            for name, each in named
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Contract:
     """
     Everything that is claimed, and nothing that is not judged.
@@ -498,6 +568,7 @@ class Contract:
     metrics: Metrics
     logs: Logs
     health: Health
+    traces: Traces
 
     def alert(self, name: str) -> AlertPromise:
         return _find("alert", name, {each.name: each for each in self.alerts})
@@ -513,6 +584,12 @@ class Contract:
 
     def target(self, job: str) -> Target:
         return _find("target", job, {each.job: each for each in self.targets})
+
+    def span(self, name: str) -> SpanPromise:
+        return _find("span", name, {each.name: each for each in self.traces.spans})
+
+    def trace_port(self, port: int) -> PortPromise:
+        return _find("trace port", str(port), {str(each.port): each for each in self.traces.ports})
 
     def receiver(self, name: str) -> ReceiverPromise:
         return _find("receiver", name, {each.name: each for each in self.receivers})

@@ -6,16 +6,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from conformance.observe import settled
+from conformance.observe import metrics, settled
 from conformance.observe.client import Client, ObserveError
 from conformance.observe.prometheus import Prometheus, raw_query
 from conformance.observe.receivers import received
+from conformance.observe.traces import QUERYING, SAMPLING, traces
 from conformance.timeline.model import SCHEMA, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from conformance.observe.traces import SentSpan
     from conformance.timeline.health import HealthSeen
+    from conformance.timeline.metrics import MetricsSeen
     from conformance.timeline.model import (
         Arrival,
         Attempt,
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
         Span,
         Target,
     )
+    from conformance.timeline.traces import TracesSeen
     from fixtures.load.ledger import Ledger
 
 T = TypeVar("T")
@@ -64,6 +68,12 @@ class Deed:
     missed_before: float
     signals: frozenset[str] = frozenset()
     health: HealthSeen | None = None
+    metric_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By scrape job: the names of the metrics that are read."""
+    memory: float | None = None
+    """What the gateway's process occupied at the end, in bytes."""
+    sent: tuple[SentSpan, ...] = ()
+    """The suite's own spans, one through each port of Jaeger that takes any."""
     deaths: tuple[Death, ...] = ()
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     interrupted: str = ""
@@ -104,6 +114,7 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
     measures: dict[str, Measured] = {}
     evaluations: tuple[float, ...] = ()
     missed = 0.0
+    seen_metrics: MetricsSeen | None = None
     with Client(f"prometheus of {deed.cell}", backends.prometheus) as client:
         prometheus = Prometheus(client)
         arrival: Arrival = settled.scraped(prometheus, after=deed.ended)
@@ -122,6 +133,19 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
                     measures[alert] = prometheus.measured(
                         query, start=evaluations[0], end=evaluations[-1], step=deed.evaluation_interval
                     )
+            if "metrics" in deed.signals:
+                seen_metrics = metrics.observe(
+                    prometheus=prometheus,
+                    gateway=backends.gateway,
+                    upstream=backends.urls["upstream"],
+                    upstream_secret=backends.upstream_secret,
+                    tenant=deed.cell,
+                    names=deed.metric_names,
+                    start=start,
+                    end=end,
+                    memory=deed.memory,
+                )
+                reading.troubles += seen_metrics.troubles.values()
     with Client("receivers", backends.urls["receivers"]) as client:
         notifications: tuple[Notification, ...] = reading.of(lambda: received(client), ())
     return Timeline(
@@ -153,10 +177,18 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
         troubles=(*deed.troubles, *reading.troubles),
         attempts=deed.attempts,
         health=deed.health,
+        metrics=seen_metrics,
+        traces=_traces(deed, backends) if "traces" in deed.signals else None,
         queries={
             name: raw_query(name, start=start, end=end) + f" @ {end:.3f}" for name in (ALERTS, UP, SCRAPE_DURATION)
         },
     )
+
+
+def _traces(deed: Deed, backends: Backends) -> TracesSeen:
+    ports = {SAMPLING: backends.ports["sampling"], QUERYING: backends.ports["query"]}
+    with Client("jaeger", backends.urls["jaeger"]) as client:
+        return traces(client, deed.ledger, sent=deed.sent, ports=ports)
 
 
 def _evaluations(deed: Deed, alerts: tuple[Series, ...], phases: Mapping[str, float]) -> tuple[float, ...]:
