@@ -1,0 +1,243 @@
+"""The core: waiting, ports, the run directory, the journal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from fixtures.core import clock, rundir, wait
+from fixtures.core.journal import Journal
+from fixtures.core.ports import HIGHEST, LOWEST, PortError, Ports
+from fixtures.core.rundir import RunDirError
+
+
+class Sights:
+    """Shows 1, 2, 3, … one a look."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def look(self) -> int:
+        self.seen += 1
+        return self.seen
+
+    async def look_async(self) -> int:
+        return self.look()
+
+
+# --- waiting ------------------------------------------------------------------------------------------------------
+
+
+def test_a_wait_ends_at_the_first_good_sight() -> None:
+    """
+    It looks until the sight is good, and gives that sight back.
+    """
+    waited = wait.until(Sights().look, lambda sight: sight == 3, budget=5, every=0.001)
+
+    assert (waited.ok, waited.last, waited.attempts) == (True, 3, 3)
+    assert waited.elapsed < 1
+
+
+@pytest.mark.parametrize("budget", [0.0, -1.0])
+def test_a_wait_without_a_budget_still_looks_once(budget: float) -> None:
+    """
+    What is already there is found, however little time there is.
+    """
+    waited = wait.until(Sights().look, lambda sight: sight == 1, budget=budget, every=1)
+
+    assert (waited.ok, waited.attempts) == (True, 1)
+
+
+def test_a_wait_that_runs_out_gives_back_what_it_last_saw() -> None:
+    """
+    It is not good, keeps the last sight, and ends close to its budget although `every` is longer.
+    """
+    waited = wait.until(Sights().look, lambda _: False, budget=0.05, every=10)
+
+    assert (waited.ok, waited.last) == (False, 2)
+    assert 0.05 <= waited.elapsed < 1
+
+
+def test_what_a_look_raises_passes_through() -> None:
+    """
+    A wait swallows no error.
+    """
+
+    def look() -> int:
+        raise LookupError("gone")
+
+    with pytest.raises(LookupError, match="gone"):
+        wait.until(look, lambda _: True, budget=1, every=0.01)
+
+
+@pytest.mark.asyncio
+async def test_an_awaiting_wait_behaves_the_same() -> None:
+    """
+    Good at the third look, and not good with the last sight when it runs out.
+    """
+    good = await wait.until_async(Sights().look_async, lambda sight: sight == 3, budget=5, every=0.001)
+    bad = await wait.until_async(Sights().look_async, lambda _: False, budget=0.03, every=10)
+
+    assert (good.ok, good.last) == (True, 3)
+    assert (bad.ok, bad.last) == (False, 2)
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_wait_is_cancelled() -> None:
+    """
+    Cancelling never looks like success.
+    """
+    task = asyncio.create_task(wait.until_async(Sights().look_async, lambda _: False, budget=60, every=60))
+    await asyncio.sleep(0)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.asyncio
+async def test_a_deadline_in_the_past_is_reached_at_once() -> None:
+    """
+    A late load does not wait any longer.
+    """
+    begun = clock.mono()
+    await wait.reach(begun - 5)
+
+    assert clock.mono() - begun < 0.1
+
+
+# --- ports --------------------------------------------------------------------------------------------------------
+
+
+def test_two_runs_never_get_the_same_port() -> None:
+    """
+    What one holds the other cannot have, neither by chance nor by wish, until it is given back.
+    """
+    one, other = Ports(), Ports()
+    port = one.take()
+    with pytest.raises(PortError, match=f"port {port} on 127.0.0.1 is taken"):
+        other.claim(port)
+    one.release()
+
+    assert LOWEST <= port < HIGHEST
+    assert other.claim(port) == port
+    other.release()
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_port_on_which_somebody_listens_is_refused(kind: socket.SocketKind) -> None:
+    """
+    The message names the port and what to do.
+    """
+    ports = Ports()
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(PortError, match="end what listens there or choose another"):
+            ports.claim(port, udp=True)
+    ports.release()
+
+
+def test_a_hold_leaves_no_file_behind() -> None:
+    """
+    Holds are names in the kernel, which end with their process.
+    """
+    ports = Ports()
+    port = ports.take(udp=True)
+    held = Path("/proc/net/unix").read_text(encoding="ascii")
+    ports.release()
+
+    assert f"@monitoring-conformance-port-{port}" in held
+    assert f"@monitoring-conformance-port-{port}" not in Path("/proc/net/unix").read_text(encoding="ascii")
+
+
+# --- the run directory --------------------------------------------------------------------------------------------
+
+
+def test_each_run_has_a_directory_of_its_own_and_the_newest_is_latest(tmp_path: Path) -> None:
+    """
+    Two runs share nothing, and `latest` is the second.
+    """
+    first, second = rundir.create(tmp_path), rundir.create(tmp_path)
+
+    assert first.path != second.path
+    assert first.label != second.label
+    assert (tmp_path / "latest").resolve() == second.path
+    assert second.path.name.endswith(second.label)
+
+
+def test_a_chosen_directory_may_be_new_or_empty(tmp_path: Path) -> None:
+    """
+    Folders above it are made; the path is absolute.
+    """
+    made = rundir.create(exact=tmp_path / "a" / "b")
+
+    assert made.path == tmp_path / "a" / "b"
+    assert made.folder("logs", "x").is_dir()
+    assert made.relative(made.path / "logs" / "x") == "logs/x"
+
+
+def test_a_directory_that_holds_something_is_refused(tmp_path: Path) -> None:
+    """
+    A run never writes over another.
+    """
+    (tmp_path / "report.json").touch()
+    with pytest.raises(RunDirError, match=f"--run-dir {tmp_path}: is not empty"):
+        rundir.create(exact=tmp_path)
+
+
+def test_a_file_in_the_place_of_a_directory_is_refused(tmp_path: Path) -> None:
+    """
+    The message names the path and the option.
+    """
+    (tmp_path / "file").touch()
+    with pytest.raises(RunDirError, match=r"run directory .*file.*; give another with --run-dir"):
+        rundir.create(exact=tmp_path / "file")
+
+
+def test_a_latest_that_is_no_link_does_not_stop_a_run(tmp_path: Path) -> None:
+    """
+    The shortcut is given up, the run is not, and nothing half made stays.
+    """
+    (tmp_path / "latest").mkdir()
+    (tmp_path / "latest" / "kept").touch()
+    made = rundir.create(tmp_path)
+
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "latest", made.path])
+    assert (tmp_path / "latest" / "kept").exists()
+
+
+# --- the journal --------------------------------------------------------------------------------------------------
+
+
+def test_a_mark_is_on_disk_before_the_next_step(tmp_path: Path) -> None:
+    """
+    A run that is killed leaves its marks behind, in order, each one line of JSON.
+    """
+    journal = Journal(tmp_path / "journal.ndjson")
+    journal.mark("inject", "cell-a", fault="errors", share=0.5)
+    journal.mark("heal", "cell-b")
+    lines = [json.loads(line) for line in (tmp_path / "journal.ndjson").read_text(encoding="utf-8").splitlines()]
+    journal.close()
+
+    assert [(line["what"], line["subject"]) for line in lines] == [("inject", "cell-a"), ("heal", "cell-b")]
+    assert lines[0]["share"] == 0.5
+    assert lines[0]["at"] <= lines[1]["at"]
+
+
+def test_marks_are_found_by_their_subject() -> None:
+    """
+    Without a file the journal still remembers; closing it twice is harmless.
+    """
+    journal = Journal()
+    journal.mark("start", "redis")
+    journal.mark("start", "postgres")
+    journal.close()
+    journal.close()
+
+    assert [mark.subject for mark in journal.marks()] == ["redis", "postgres"]
+    assert [mark.what for mark in journal.marks("redis")] == ["start"]
