@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from conformance.contract.model import (
     AlertForm,
     AlertPromise,
+    Call,
     Contract,
     Correction,
     Direction,
@@ -29,6 +30,7 @@ from conformance.contract.model import (
     MetricPromise,
     Metrics,
     MetricType,
+    PortPromise,
     Price,
     ProbePromise,
     Promise,
@@ -37,8 +39,12 @@ from conformance.contract.model import (
     Route,
     Selection,
     ServicePromise,
+    SpanPromise,
     Target,
     Timing,
+    TracedLedger,
+    Traces,
+    Transport,
     Unit,
 )
 from conformance.contract.parse import ContractError, Reader, listed, near_miss, read
@@ -50,7 +56,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 SHIPPED = Path(__file__).parent / "documents"
-DOCUMENTS = ("targets.yaml", "metrics.yaml", "alerts.yaml", "routes.yaml", "logs.yaml", "health.yaml")
+DOCUMENTS = ("targets.yaml", "metrics.yaml", "alerts.yaml", "routes.yaml", "logs.yaml", "health.yaml", "traces.yaml")
 
 _OUTCOMES = ("success", "error", "refused")
 _KINDS = ("failed", "timed_out")
@@ -89,6 +95,7 @@ def load(directory: Path | None = None) -> Contract:
         receivers=routing.receivers,
         metrics=_metrics(readers["metrics.yaml"], [target.job for target in looks.targets]),
         logs=_logs(readers["logs.yaml"]),
+        traces=_traces(readers["traces.yaml"]),
         health=_health(readers["health.yaml"]),
     )
 
@@ -549,6 +556,51 @@ def _path(entry: Reader, key: str) -> str:
     if not re.fullmatch(r"/\S*", path):
         raise entry.error(key, f"'{path}' is not a path (like /health)")
     return path
+
+
+def _traces(document: Reader) -> Traces:
+    spans = document.sequence("spans")
+    ports = document.sequence("ports")
+    ledger = document.mapping("ledger")
+    calls = ledger.sequence("calls")
+    traces = Traces(
+        spans=tuple(
+            SpanPromise(
+                name=each.name("name"),
+                service=each.name("service"),
+                attributes=each.texts("attributes"),
+                level=each.choice("level", Level),
+                promise=each.text("promise"),
+                document=each.document(),
+            )
+            for each in spans
+        ),
+        ports=tuple(
+            PortPromise(
+                port=_port(each),
+                transport=each.choice("transport", Transport),
+                protocol=each.text("protocol"),
+                level=each.choice("level", Level),
+                promise=each.text("promise"),
+                document=each.document(),
+            )
+            for each in ports
+        ),
+        ledger=TracedLedger(
+            calls=tuple(
+                Call(name=each.text("name"), database=each.name("database") if each.has("database") else None)
+                for each in calls
+            ),
+            level=ledger.choice("level", Level),
+            promise=ledger.text("promise"),
+            document=ledger.document(),
+        ),
+    )
+    document.finish()
+    _distinct(spans, "name", [each.name for each in traces.spans])
+    _distinct(ports, "port", [str(each.port) for each in traces.ports])
+    _distinct(calls, "name", [each.name for each in traces.ledger.calls])
+    return traces
 
 
 def _distinct(entries: Sequence[Reader], key: str, names: Sequence[str]) -> None:

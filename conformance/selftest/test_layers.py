@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "fixtures.upstream": set(),
     "fixtures.receivers": set(),
     "fixtures.neighbours": set(),
+    "fixtures.spans": {CORE},
     LOAD: {CORE},
     STACK: {CORE, LANGUAGE},
     FAULTS: {CORE, STACK, LOAD},
