@@ -41,6 +41,19 @@ def judge(timelines: Mapping[str, Timeline], *, contract: Contract | None = None
     return verdicts
 
 
+def covered() -> set[str]:
+    """Every clause that some live test says it gives a verdict about."""
+    found: set[str] = set()
+    for module in _modules():
+        for name, test in vars(module).items():
+            if name.startswith("test_") and callable(test):
+                found.update(clause for mark in _marks(test, "covers") for clause in mark.args)
+                rows = [given for mark in _marks(test, "parametrize") for given in mark.args[1]]
+                marks = [mark for row in rows for mark in getattr(row, "marks", ())]
+                found.update(clause for mark in marks if mark.name == "covers" for clause in mark.args)
+    return found
+
+
 def statuses(verdicts: Mapping[str, Verdict]) -> dict[str, Status]:
     """The status of each clause."""
     return {clause: verdict.status for clause, verdict in verdicts.items()}

