@@ -1,0 +1,103 @@
+"""
+Each dependency of the gateway is taken away in turn, under load, and given back; nothing is restarted.
+
+A constant "healthy" would otherwise pass. Lengths are the document's time, but what is tested has timers in real time:
+a probe waits for a second, so at a tempo of 60 a dependency is away for a second and a half, and a second after it is
+back whatever had hung on it must have been given up.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.judge import health
+from fixtures.faults.dependencies import Paused
+from fixtures.faults.program import Phase, Program
+from fixtures.load.profile import Steady
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from conformance.contract.model import Contract
+    from conformance.judge.verdict import Verdict
+    from conformance.timeline.model import Timeline
+
+LOAD = Steady(rps=1 / 6)
+"""Ten requests a minute; at tempo 60 ten a second."""
+
+DEPENDENCIES = ("postgres", "redis", "qdrant", "langflow", "n8n")
+
+AWAY = {f"{name} away": name for name in DEPENDENCIES}
+"""By phase: the dependency that is away during it."""
+
+TAKEN = Program(
+    name="dependencies",
+    phases=(
+        Phase(name="whole", load=LOAD, lasts=timedelta(seconds=90)),
+        *(
+            phase
+            for name in DEPENDENCIES
+            for phase in (
+                Phase(name=f"{name} away", load=LOAD, lasts=timedelta(seconds=90), faults=(Paused(component=name),)),
+                Phase(name=f"{name} back", load=LOAD, lasts=timedelta(seconds=102)),
+            )
+        ),
+    ),
+    needs=frozenset({"upstream", *DEPENDENCIES}),
+    owns=frozenset(DEPENDENCIES),
+    # Shorter than the documented wait of a probe, so that what hung on the database is over when it is.
+    gateway={"DATABASE_TIMEOUT": "0.5"},
+    signals=frozenset({"health"}),
+)
+
+PROBES = ("live", "ready")
+
+pytestmark = pytest.mark.program(TAKEN)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, id=f"health/{name}", marks=pytest.mark.covers(f"health/{name}")) for name in DEPENDENCIES],
+)
+def test_health_names_the_dependency_that_is_away(
+    name: str, contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
+) -> None:
+    """
+    The dependency is called unhealthy while it hangs and healthy while it answers, within a probe's second.
+    """
+    prove(health.service(name, contract.health, timelines["dependencies"], away=AWAY))
+
+
+@pytest.mark.covers("health/status")
+def test_code_and_body_agree(
+    contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
+) -> None:
+    """
+    Status code, status and services say the same in every answer, in every spelling of the path.
+    """
+    prove(health.status(contract.health, timelines["dependencies"], away=AWAY))
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, id=f"probe/{name}", marks=pytest.mark.covers(f"probe/{name}")) for name in PROBES]
+)
+def test_a_probe_fails_with_what_it_needs_alone(
+    name: str, contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
+) -> None:
+    """
+    The probe fails exactly while something that it needs is away; the one that needs nothing never does.
+    """
+    prove(health.probe(contract.probe(name), contract.health, timelines["dependencies"], away=AWAY))
+
+
+@pytest.mark.covers("uptime/external")
+def test_an_outside_prober_sees_what_the_service_says(
+    contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
+) -> None:
+    """
+    The blackbox exporter finds the gateway up and down when it says so itself.
+    """
+    prove(health.uptime(contract.health, timelines["dependencies"], away=AWAY))
