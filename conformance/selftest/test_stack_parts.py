@@ -1,0 +1,481 @@
+"""What a stack is made of: credentials, control groups, the guard, the nursery, processes, rendered files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+import yaml
+
+from fixtures.core import wait
+from fixtures.core.ports import Ports
+from fixtures.core.rundir import RunDir
+from fixtures.stack import cgroups, components, render
+from fixtures.stack.component import Component, Port, StackError
+from fixtures.stack.probe import Probe
+from fixtures.stack.processes import Guard, NativeDriver, Nursery, how_it_ended, tail
+from fixtures.stack.secrets import NAMES, Secrets
+from fixtures.stack.stack import read_rules, read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fixtures.stack.provision import Binary
+
+ROOT = Path(__file__).parents[2]
+
+
+def gone(pid: int) -> bool:
+    """Whether no process of that id runs; a zombie that nobody has reaped counts as gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def awaited(look: object, *, budget: float = 5.0) -> bool:
+    """Whether it comes true in time."""
+    assert callable(look)
+    return wait.until(look, bool, budget=budget, every=0.01).ok
+
+
+@pytest.fixture
+def ports() -> Iterator[Ports]:
+    """
+    Ports that are given back at the end.
+    """
+    held = Ports()
+    yield held
+    held.release()
+
+
+# --- credentials --------------------------------------------------------------------------------------------------
+
+
+def test_credentials_are_fresh_and_only_the_run_may_read_them(tmp_path: Path) -> None:
+    """
+    Two runs share none; folder and files are closed to others.
+    """
+    one, other = Secrets(tmp_path / "a"), Secrets(tmp_path / "b")
+    file = one.file("redis")
+
+    assert len({*one.values(), *other.values()}) == 2 * len(NAMES)
+    assert file.read_text(encoding="utf-8") == one.value("redis")
+    assert (stat.S_IMODE(file.stat().st_mode), stat.S_IMODE(file.parent.stat().st_mode)) == (0o600, 0o700)
+
+
+# --- control groups -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", ["memory.max", "memory.limit_in_bytes"])
+def test_the_memory_of_a_group_is_limited_where_its_kernel_reads_it(limit: str, tmp_path: Path) -> None:
+    """
+    Both versions of the interface are known.
+    """
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / limit).touch()
+    cgroups.limit_memory([tmp_path / "cpu", tmp_path], 1 << 20)
+
+    assert (tmp_path / limit).read_text(encoding="ascii") == "1048576"
+
+
+def test_a_group_stands_in_one_hierarchy_or_in_each(tmp_path: Path) -> None:
+    """
+    A folder under each controller that is mounted, or one where the hierarchy is unified.
+    """
+    for controller in ("memory", "cpu"):
+        (tmp_path / controller).mkdir()
+    separate = cgroups.folders("g", tmp_path)
+    (tmp_path / "cgroup.controllers").touch()
+
+    assert separate == (tmp_path / "memory" / "g", tmp_path / "cpu" / "g")
+    assert cgroups.folders("g", tmp_path) == (tmp_path / "g",)
+
+
+def test_a_group_without_a_limit_of_memory_is_removed_again(tmp_path: Path) -> None:
+    """
+    Where the memory controller is not handed down there is no file for the limit.
+    """
+    (tmp_path / "cgroup.controllers").touch()
+
+    with pytest.raises(cgroups.CgroupError, match=rf"no control group whose memory could be limited \({tmp_path}/g\)"):
+        cgroups.make("g", memory_limit=1, root=tmp_path)
+    assert not (tmp_path / "g").exists()
+
+
+def test_no_control_groups_at_all_is_said(tmp_path: Path) -> None:
+    """
+    The message names the place that was tried.
+    """
+    with pytest.raises(cgroups.CgroupError, match=f"{tmp_path}: no control group file system is mounted"):
+        cgroups.make("g", memory_limit=1, root=tmp_path)
+
+
+def test_a_group_that_cannot_be_made_whole_is_removed_again(tmp_path: Path) -> None:
+    """
+    The message has the path and the errno, and nothing half made stays.
+    """
+    for controller in ("memory", "cpu"):
+        (tmp_path / controller).mkdir()
+    (tmp_path / "cpu" / "g").mkdir()
+
+    with pytest.raises(cgroups.CgroupError, match=rf"{tmp_path}/cpu/g: File exists \(errno 17\)"):
+        cgroups.make("g", memory_limit=1, root=tmp_path)
+    assert not (tmp_path / "memory" / "g").exists()
+
+
+# --- the guard ----------------------------------------------------------------------------------------------------
+
+
+def test_the_guard_removes_what_it_watches_when_the_run_ends(tmp_path: Path) -> None:
+    """
+    Folders go with all that is in them; a group loses its processes first.
+    """
+    place, group = tmp_path / "secrets", tmp_path / "group"
+    (place / "deep").mkdir(parents=True)
+    group.mkdir()
+    guard = Guard()
+    guard.start()
+    guard.watch("folder", place)
+    guard.watch("group", group)
+    guard.stop()
+
+    assert not place.exists()
+    assert not group.exists()
+
+
+def test_the_guard_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
+    """
+    SIGKILL of the process that started it is an end like any other.
+    """
+    place = tmp_path / "secrets"
+    place.mkdir()
+    script = (
+        "import pathlib, sys\n"
+        "from fixtures.stack.processes import Guard\n"
+        f"guard = Guard(); guard.start(); guard.watch('folder', pathlib.Path({str(place)!r}))\n"
+        "print('watched', flush=True); sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == b"watched\n"
+        run.kill()
+
+    assert awaited(lambda: not place.exists())
+
+
+# --- the nursery --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nursery(tmp_path: Path) -> Iterator[Nursery]:
+    """
+    A nursery that has imported the neighbours alone.
+    """
+    made = Nursery(tmp_path / "nursery.log", ("fixtures.neighbours",))
+    made.start()
+    yield made
+    made.stop()
+
+
+def environment(port: int) -> dict[str, str]:
+    return {"NEIGHBOUR": "n8n", "NEIGHBOUR_PORT": str(port)}
+
+
+def test_a_program_is_forked_answers_and_ends_when_told(nursery: Nursery, ports: Ports, tmp_path: Path) -> None:
+    """
+    It has a process id while it lives and says how it ended.
+    """
+    port = ports.take()
+    nursery.launch("n8n", "fixtures.neighbours", environment(port), tmp_path / "n8n.log")
+    answered = awaited(lambda: Probe(port="http", path="/healthz").look(f"127.0.0.1:{port}").ok, budget=20)
+    pid = nursery.pid("n8n")
+    nursery.signal("n8n", signal.SIGTERM)
+    ended = awaited(lambda: nursery.ended("n8n"))
+
+    assert answered
+    assert ended
+    assert nursery.ended("n8n") == "exit code 0"
+    assert nursery.pid("n8n") is None
+    assert pid is not None
+    assert gone(pid)
+
+
+def test_a_program_that_cannot_start_says_so_in_its_log(nursery: Nursery, tmp_path: Path) -> None:
+    """
+    The exit code is the program's own, its last words are in its log.
+    """
+    nursery.launch("n8n", "fixtures.neighbours", {"NEIGHBOUR": "n8"}, tmp_path / "n8n.log")
+    ended = awaited(lambda: nursery.ended("n8n"), budget=20)
+
+    assert ended
+    assert nursery.ended("n8n") == "exit code 2"
+    assert "NEIGHBOUR_PORT is not set" in tail(tmp_path / "n8n.log", 3)
+
+
+def test_the_end_of_the_nursery_ends_its_programs(nursery: Nursery, ports: Ports, tmp_path: Path) -> None:
+    """
+    Even a SIGKILL takes them along, and each of them is told to be ended.
+    """
+    nursery.launch("n8n", "fixtures.neighbours", environment(ports.take()), tmp_path / "n8n.log")
+    assert awaited(lambda: nursery.pid("n8n"), budget=20)
+    pid, parent = nursery.pid("n8n"), nursery.process_id()
+    assert pid is not None
+    assert parent is not None
+    os.kill(parent, signal.SIGKILL)
+
+    assert awaited(lambda: nursery.ended("n8n"))
+    assert nursery.ended("n8n") == "the process that forked it ended: killed by SIGKILL"
+    assert awaited(lambda: gone(pid))
+
+
+def test_a_nursery_that_cannot_import_says_why(tmp_path: Path) -> None:
+    """
+    The order that comes too late carries its last log lines.
+    """
+    broken = Nursery(tmp_path / "nursery.log", ("fixtures.no_such_program",))
+    broken.start()
+    assert awaited(lambda: broken.ended("anything"), budget=20)
+
+    with pytest.raises(StackError, match=r"the process that forks our programs is gone(.|\n)*No module named"):
+        broken.launch("n8n", "fixtures.neighbours", {}, tmp_path / "n8n.log")
+    broken.stop()
+
+
+# --- processes ----------------------------------------------------------------------------------------------------
+
+SLEEPER = Component(
+    name="sleeper",
+    binary="sleeper",
+    ports=(Port(name="tcp", inside=1),),
+    probe=Probe(port="tcp"),
+    arguments=lambda _: ["-c", 'echo last words >&2; trap "" TERM; sleep 60 & echo $! >child; wait'],
+    files=lambda _: {"note.txt": "made"},
+)
+
+
+def driver(tmp_path: Path, ports: Ports, binary: str = "/bin/sh") -> NativeDriver:
+    """A native driver whose only binary is that one."""
+    found = SimpleNamespace(path=Path(binary), version="1", source="PATH", licence="", built_here=False)
+    return NativeDriver(
+        rundir=RunDir(path=tmp_path, label="test"),
+        ports=ports,
+        secrets=Secrets(tmp_path / "secrets"),
+        binaries={"sleeper": cast("Binary", found)},
+        guard=Guard(),
+    )
+
+
+def test_a_process_is_started_in_its_folder_with_its_files_and_killed_when_it_does_not_listen(
+    tmp_path: Path, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    One that ignores SIGTERM is killed after its budget; its log stays.
+    """
+    monkeypatch.setattr("fixtures.core.patience.STOP", 0.1)
+    running = driver(tmp_path, ports).claim(SLEEPER, "sleeper", {})
+    running.start()
+    place = tmp_path / "state" / "sleeper"
+    started = awaited(lambda: (place / "child").exists() and (place / "child").read_text(encoding="ascii").strip())
+    running.stop()
+    child = int((place / "child").read_text(encoding="ascii"))
+    os.kill(child, signal.SIGKILL)
+
+    assert started
+    assert (place / "note.txt").read_text(encoding="utf-8") == "made"
+    assert running.ended() == "killed by SIGKILL"
+    assert running.log() == "last words"
+
+
+def test_a_component_can_be_stopped_before_it_was_started(tmp_path: Path, ports: Ports) -> None:
+    """
+    Owning comes before starting, so the end may come first.
+    """
+    running = driver(tmp_path, ports).claim(SLEEPER, "sleeper", {})
+    running.stop()
+
+    assert running.ended() == ""
+
+
+def test_a_binary_that_cannot_be_run_is_named(tmp_path: Path, ports: Ports) -> None:
+    """
+    The message has the component, the path and the reason.
+    """
+    running = driver(tmp_path, ports, binary="/nowhere/prometheus").claim(SLEEPER, "sleeper", {})
+
+    with pytest.raises(StackError, match="sleeper: /nowhere/prometheus: No such file or directory"):
+        running.start()
+
+
+def test_a_peer_that_is_not_there_names_those_that_are(tmp_path: Path, ports: Ports) -> None:
+    """
+    A catalogue that asks for an unknown component is told what the stack has.
+    """
+    native = driver(tmp_path, ports)
+    native.claim(SLEEPER, "sleeper", {})
+
+    with pytest.raises(StackError, match="rediss: is not part of this stack; it has sleeper"):
+        native.site("rediss")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(0, "exit code 0"), (3, "exit code 3"), (-9, "killed by SIGKILL"), (-999, "exit code -999")]
+)
+def test_an_end_is_told_in_words(code: int, words: str) -> None:
+    """
+    A signal by its name, an exit code by its number.
+    """
+    assert how_it_ended(code) == words
+
+
+def test_the_last_lines_of_a_log_are_found_in_any_log(tmp_path: Path) -> None:
+    """
+    A log that is not there, one that is no text, one that is very long.
+    """
+    (tmp_path / "odd").write_bytes(b"\xff\xfe\nend\n")
+    (tmp_path / "long").write_text("x" * 100_000 + "\nlast but one\nlast\n", encoding="utf-8")
+
+    assert tail(tmp_path / "none", 5) == ""
+    assert tail(tmp_path / "odd", 1) == "end"
+    assert tail(tmp_path / "long", 2) == "last but one\nlast"
+
+
+# --- readiness ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("probe", [Probe(port="http", path="/healthz"), Probe(port="tcp")])
+def test_a_probe_of_nothing_says_what_it_met(probe: Probe) -> None:
+    """
+    It never raises; the sight goes into the message when it does not get better.
+    """
+    sight = probe.look("127.0.0.1:1")
+
+    assert not sight.ok
+    assert "refused" in sight.said
+
+
+# --- rendered files -----------------------------------------------------------------------------------------------
+
+RECEIVERS = render.Receivers(
+    http="127.0.0.1:9",
+    smtp="127.0.0.1:25",
+    slack_path="/services/T/B/secret",
+    slack_url_file="/run/slack",
+    pagerduty_key_file="/run/pagerduty",
+)
+SHIPPED = (ROOT / "rules" / "alertmanager.yml").read_text(encoding="utf-8")
+
+
+def test_no_page_of_a_run_leaves_the_machine() -> None:
+    """
+    Every documented address becomes one of the run's, and credentials become files.
+    """
+    text, slack = render.alertmanager(SHIPPED, tempo=60, file="alertmanager.yml", receivers=RECEIVERS)
+    given = yaml.safe_load(text)
+
+    assert slack == "http://127.0.0.1:9/services/T/B/secret"
+    assert given["global"]["pagerduty_url"] == "http://127.0.0.1:9/v2/enqueue"
+    assert given["global"]["smtp_smarthost"] == "127.0.0.1:25"
+    assert "slack.com" not in text
+    assert "secret" not in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "url"),
+    [
+        ("hooks.slack.com", "hooks.slak.com", f"http://{render.NOWHERE}/services/T/B/secret"),
+        ("https://hooks", "http://hooks", f"http://{render.NOWHERE}/services/T/B/secret"),
+        ("YOUR/WEBHOOK/URL", "T1/B2/X3", "http://127.0.0.1:9/services/T1/B2/X3"),
+    ],
+)
+def test_a_wrong_address_is_kept_wrong_on_this_machine(old: str, new: str, url: str) -> None:
+    """
+    Another host or scheme leads nowhere, another path to the receiver that refuses it.
+    """
+    _, slack = render.alertmanager(SHIPPED.replace(old, new), tempo=60, file="a.yml", receivers=RECEIVERS)
+
+    assert slack == url
+
+
+def test_an_integration_without_a_receiver_is_refused() -> None:
+    """
+    The message names its place and what there is.
+    """
+    text = SHIPPED.replace("slack_configs", "webhook_configs")
+
+    with pytest.raises(StackError, match=r"a\.yml: receivers\[1\]\.webhook_configs: this stack has no receiver for it"):
+        render.alertmanager(text, tempo=60, file="a.yml", receivers=RECEIVERS)
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.25, "250ms"), (15, "15s"), (0.0005, "0s"), (90.5, "90500ms")])
+def test_a_duration_is_written_in_whole_milliseconds(seconds: float, text: str) -> None:
+    """
+    As Prometheus reads it.
+    """
+    assert render.duration(seconds) == text
+
+
+def test_a_template_value_that_is_missing_is_an_error() -> None:
+    """
+    No `$name` ever reaches a server.
+    """
+    with pytest.raises(KeyError, match="host"):
+        render.fill("redis.conf")
+
+
+# --- what the user names ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({}, "holds no rule file"),
+        ({"alerts.yml": "groups: ["}, "alerts.yml: is not YAML"),
+        ({"alerts.yml": "rules: []"}, "alerts.yml: is no rule file: it has no `groups`"),
+        ({"alerts.yml": "- 1"}, "alerts.yml: is no rule file"),
+    ],
+)
+def test_rules_that_cannot_be_used_are_refused_with_their_file(
+    files: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    """
+    The message names the folder or the file, and the reason.
+    """
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    with pytest.raises(StackError, match=said):
+        read_rules(tmp_path)
+
+
+def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path: Path) -> None:
+    """
+    What stands beside a missing one is named.
+    """
+    (tmp_path / "alerts.yml").write_bytes(b"\xff")
+
+    with pytest.raises(StackError, match=r"is missing; the folder holds alerts\.yml"):
+        read_text(tmp_path / "alertmanager.yml")
+    with pytest.raises(StackError, match="cannot be read"):
+        read_text(tmp_path / "alerts.yml")
+    with pytest.raises(StackError, match="is not a folder"):
+        read_rules(tmp_path / "none")
+
+
+def test_every_component_of_ours_that_stands_in_for_another_says_so() -> None:
+    """
+    A program of this checkout in the stack is the gateway or names what it stands in for.
+    """
+    ours = [each for each in (*components.SHARED, components.CADVISOR_STAND_IN) if each.module]
+
+    assert [each.name for each in ours if not each.stand_in_for] == []
+    assert [each.name for each in components.SHARED if each.binary and each.stand_in_for] == []
