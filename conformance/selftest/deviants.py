@@ -806,5 +806,10 @@ PREMISES = (
 
 CATALOGUE = (*RULES, *SUBJECTS, *BEHAVIOUR, *PAGES, *TARGETS, *PREMISES)
 
-ELSEWHERE: Mapping[str, str] = {}
+ELSEWHERE: Mapping[str, str] = {
+    "health/*": "test_judge_health.py",
+    "probe/*": "test_judge_health.py",
+    "uptime/*": "test_judge_health.py",
+    "trace/*": "test_judge_traces.py",
+}
 """By pattern of clauses: the file of self-tests beside this one that breaks them, where no recorded timeline can."""

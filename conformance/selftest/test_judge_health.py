@@ -1,0 +1,642 @@
+"""
+Health judged: a service that tells the truth holds, and one that bends it in one way breaks the clause of that way.
+
+The service is a function of time, asked as the recorder asks; the scenario's own program and clauses are used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import web
+
+from conformance.contract.load import load
+from conformance.judge import health
+from conformance.judge.verdict import Status
+from conformance.scenarios.test_dependencies import AWAY, DEPENDENCIES, TAKEN
+from conformance.timeline.health import HealthSeen
+from conformance.timeline.model import SCHEMA, Config, Death, Span, Timeline
+from fixtures.core import clock
+from fixtures.faults.dependencies import Paused
+from fixtures.faults.fault import FaultError
+from fixtures.load.ledger import Ledger, Outcome, Request
+from fixtures.load.looks import OUTSIDE, PATHS, Look, Looks, OutsideLook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conformance.judge.verdict import Verdict
+
+BEGUN, TEMPO, EVERY = 1_800_000_000.0, 60.0, 0.2
+GIVEN_UP, PATIENCE = 0.8, 2.0
+HARD = frozenset({"postgres", "redis"})
+EACH = {f"health/{name}" for name in DEPENDENCIES}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What a service answers, `seconds` after it was asked."""
+
+    status: int
+    seconds: float = 0.004
+    body: str = ""
+    kind: str = "application/json"
+
+
+if TYPE_CHECKING:
+    Service = Callable[[str, str, float], Answer]
+    Bend = Callable[[Service], Service]
+
+
+def phases() -> tuple[Span, ...]:
+    spans, at = [], BEGUN
+    for phase in TAKEN.phases:
+        end = at + phase.lasts.total_seconds() / TEMPO
+        spans.append(Span(name=phase.name, start=at + 0.005, end=end, wanted_rps=10.0))
+        at = end + 0.005
+    return tuple(spans)
+
+
+PHASES = phases()
+
+
+def asked(at: float, among: frozenset[str] = frozenset(DEPENDENCIES)) -> tuple[set[str], float]:
+    """Which dependencies `among` some a check that begins at `at` finds hanging, and how long it waits for that."""
+    for before, span in pairwise(PHASES):
+        if AWAY.get(span.name) in among and before.end <= at < span.end:
+            left = span.end - at
+            return ({AWAY[span.name]}, GIVEN_UP) if left > GIVEN_UP else (set(), left + 0.006)
+    return set(), 0.003
+
+
+def described(sick: set[str], at: float) -> dict[str, object]:
+    services = {name: "unhealthy" if name in sick else "healthy" for name in DEPENDENCIES}
+    return {"status": "unhealthy" if sick else "healthy", "services": services, "timestamp": clock.iso(at)}
+
+
+def honest(method: str, path: str, at: float) -> Answer:
+    """The service as it is documented."""
+    sick, seconds = asked(at)
+    plain = path.rstrip("/")
+    if plain == "/live":
+        return Answer(status=200, body='{"status":"alive"}')
+    if plain == "/ready":
+        sick, seconds = asked(at, HARD)
+        return Answer(status=503 if sick else 200, seconds=seconds, body="{}")
+    body = json.dumps(described(sick, at + seconds)) if method == "GET" else ""
+    return Answer(status=503 if sick else 200, seconds=seconds, body=body)
+
+
+def look(service: Service, method: str, path: str, due: float) -> Look:
+    sent = due + 0.001
+    answer = service(method, path, sent)
+    if answer.seconds >= PATIENCE:
+        finished = sent + PATIENCE
+        return Look(due=due, sent=sent, finished=finished, method=method, path=path, status=None, error="TimeoutError")
+    return Look(
+        due=due,
+        sent=sent,
+        finished=sent + answer.seconds,
+        method=method,
+        path=path,
+        status=answer.status,
+        content_type=answer.kind,
+        body=answer.body,
+    )
+
+
+def prober(service: Service, module: str, method: str, path: str, at: float) -> OutsideLook:
+    answer = service(method, path, at)
+    met = answer.seconds < PATIENCE
+    return OutsideLook(
+        sent=at,
+        finished=at + min(answer.seconds, PATIENCE),
+        module=module,
+        method=method,
+        path=path,
+        success=met and answer.status == 200,
+        status=answer.status if met else None,
+    )
+
+
+def timeline(service: Service = honest) -> Timeline:
+    ended = PHASES[-1].end
+    turns = [BEGUN + n * EVERY for n in range(int((ended - BEGUN) / EVERY))]
+    ways = [("GET", path) for path in PATHS]
+    spelt = [(method, path + slash) for path in PATHS for method, slash in (("HEAD", ""), ("GET", "/"))]
+    looks = [look(service, method, path, at) for at in turns for method, path in ways]
+    looks += [look(service, method, path, at + 0.07) for at in turns[::2] for method, path in spelt]
+    outside = [prober(service, *way, at + 0.09) for at in turns[::2] for way in OUTSIDE]
+    requests = [
+        Request(
+            due=at,
+            sent=at,
+            finished=at + 0.01,
+            phase=span.name,
+            agent="librarian",
+            user="user000",
+            outcome=Outcome.SUCCESS,
+            status=200,
+            request_id="",
+            trace_id="",
+            span_id="",
+        )
+        for span in PHASES
+        for at in (span.start + 0.1 * n + 0.05 for n in range(15))
+    ]
+    return Timeline(
+        schema=SCHEMA,
+        program=TAKEN.name,
+        cell="dependencies",
+        tempo=TEMPO,
+        begun=BEGUN,
+        ended=ended,
+        scrape_interval=0.25,
+        evaluation_interval=0.25,
+        phases=PHASES,
+        ledger=Ledger(requests=tuple(requests)),
+        config=Config(rules_shipped={}, rules_given={}, alertmanager_shipped="", alertmanager_given=""),
+        health=HealthSeen(looks=tuple(sorted(looks, key=lambda each: each.sent)), outside=tuple(outside)),
+    )
+
+
+promised_health = functools.cache(lambda: load().health)
+
+
+def judged(seen: Timeline) -> dict[str, Verdict]:
+    promised = promised_health()
+    verdicts = [health.service(name, promised, seen, away=AWAY) for name in DEPENDENCIES]
+    verdicts += [health.probe(each, promised, seen, away=AWAY) for each in promised.probes]
+    verdicts += [health.status(promised, seen, away=AWAY), health.uptime(promised, seen, away=AWAY)]
+    return {verdict.clause: verdict for verdict in verdicts}
+
+
+def by(verdicts: dict[str, Verdict], status: Status) -> set[str]:
+    return {clause for clause, verdict in verdicts.items() if verdict.status is status}
+
+
+# --- bent services ------------------------------------------------------------------------------------------------
+
+
+def on(path: str, change: Callable[[Answer, str, float], Answer], *, methods: str = "GET HEAD") -> Bend:
+    """The answers at one path, both spellings, changed."""
+
+    def bend(service: Service) -> Service:
+        def bent(method: str, at_path: str, at: float) -> Answer:
+            answer = service(method, at_path, at)
+            return change(answer, method, at) if at_path.rstrip("/") == path and method in methods else answer
+
+        return bent
+
+    return bend
+
+
+def spelled(path: str, status: int, *, method: str = "GET") -> Bend:
+    """One spelling of a path answered with another status."""
+
+    def bend(service: Service) -> Service:
+        def bent(how: str, at_path: str, at: float) -> Answer:
+            refused = at_path == path and how == method
+            return Answer(status=status, kind="text/plain") if refused else service(how, at_path, at)
+
+        return bent
+
+    return bend
+
+
+def telling(tell: Callable[[set[str], float], tuple[int, dict[str, object]]]) -> Bend:
+    """/health with the status code and body that `tell` makes of what hangs and the time."""
+
+    def change(answer: Answer, method: str, at: float) -> Answer:
+        code, body = tell(asked(at)[0], at + answer.seconds)
+        return replace(answer, status=code, body=json.dumps(body) if method == "GET" else "")
+
+    return on("/health", change)
+
+
+def _code(sick: set[str]) -> int:
+    return 503 if sick else 200
+
+
+def blind(*names: str) -> Bend:
+    """Never looks at some dependencies, and calls them healthy."""
+    return telling(lambda sick, at: (_code(sick - {*names}), described(sick - {*names}, at)))
+
+
+def body_with(**fields: object) -> Bend:
+    return telling(lambda sick, at: (_code(sick), {**described(sick, at), **fields}))
+
+
+def services_with(change: Callable[[dict[str, str]], dict[str, str]]) -> Bend:
+    def tell(sick: set[str], at: float) -> tuple[int, dict[str, object]]:
+        body = described(sick, at)
+        services = change(dict(body["services"]))  # type: ignore[call-overload]
+        return _code(sick), {**body, "services": services}
+
+    return telling(tell)
+
+
+def without(services: dict[str, str], name: str) -> dict[str, str]:
+    return {each: state for each, state in services.items() if each != name}
+
+
+def left_out(name: str) -> Bend:
+    def tell(sick: set[str], at: float) -> tuple[int, dict[str, object]]:
+        body = described(sick - {name}, at)
+        return _code(sick - {name}), {**body, "services": without(dict(body["services"]), name)}  # type: ignore[call-overload]
+
+    return telling(tell)
+
+
+def crashing(name: str) -> Bend:
+    def change(answer: Answer, _: str, at: float) -> Answer:
+        crashed = Answer(status=500, body="Internal Server Error", kind="text/plain")
+        return crashed if name in asked(at)[0] else answer
+
+    return on("/health", change)
+
+
+def hanging(name: str) -> Bend:
+    def change(answer: Answer, _: str, at: float) -> Answer:
+        return replace(answer, seconds=9.0) if name in asked(at)[0] else answer
+
+    return on("/health", change)
+
+
+def slow(path: str, seconds: float) -> Bend:
+    return on(path, lambda answer, *_: replace(answer, seconds=answer.seconds + seconds))
+
+
+def failing(path: str, *names: str) -> Bend:
+    return on(path, lambda answer, _, at: replace(answer, status=503) if asked(at)[0] & {*names} else answer)
+
+
+def waiting(path: str, name: str, seconds: float) -> Bend:
+    return on(path, lambda answer, _, at: replace(answer, seconds=seconds) if name in asked(at)[0] else answer)
+
+
+def constant(path: str, status: int) -> Bend:
+    return on(path, lambda answer, *_: replace(answer, status=status, seconds=0.004))
+
+
+def forgetful(path: str, name: str) -> Bend:
+    """Does not notice that a dependency which it needs is away."""
+    return on(path, lambda answer, _, at: replace(answer, status=200) if name in asked(at)[0] else answer)
+
+
+def never_recovered(name: str) -> Bend:
+    """What was away once is called unhealthy for ever, in /health and in /ready."""
+    gone = next(span.start for span in PHASES if AWAY.get(span.name) == name)
+
+    def sick(at: float) -> set[str]:
+        return asked(at)[0] | ({name} if at > gone else set())
+
+    def change(answer: Answer, method: str, at: float) -> Answer:
+        if not sick(at):
+            return answer
+        body = json.dumps(described(sick(at), at + answer.seconds)) if method == "GET" else ""
+        return replace(answer, status=503, body=body)
+
+    def bend(service: Service) -> Service:
+        return on("/health", change)(
+            on("/ready", lambda answer, _, at: replace(answer, status=503) if name in sick(at) else answer)(service)
+        )
+
+    return bend
+
+
+def no_head(service: Service) -> Service:
+    return lambda method, path, at: Answer(status=405) if method == "HEAD" else service(method, path, at)
+
+
+PLAIN = "2027-01-15T08:00:00.123456"
+BENT: dict[str, tuple[Bend, set[str], set[str], str]] = {
+    "health says 200 with Redis down": (
+        telling(lambda sick, at: (_code(sick - {"redis"}), described(sick, at))),
+        {"health/status"},
+        set(),
+        "call redis unhealthy",
+    ),
+    "health says 503 when all is well": (
+        telling(lambda sick, at: (503, described(sick, at))),
+        {"health/status"},
+        {"uptime/external"},
+        "its services are all healthy",
+    ),
+    "status healthy in an answer of 503": (body_with(status="healthy"), {"health/status"}, set(), "not healthy"),
+    "status that is no text": (body_with(status=True), {"health/status"}, set(), "status"),
+    "Redis never looked at": (blind("redis"), {"health/redis"}, set(), 'redis is "healthy"'),
+    "n8n left out": (left_out("n8n"), {"health/n8n"}, set(), "they name langflow, postgres, qdrant, redis"),
+    "n8n left out of the body alone": (
+        services_with(lambda services: without(services, "n8n")),
+        {"health/n8n", "health/status"},
+        set(),
+        "services name n8n",
+    ),
+    "a sixth service": (
+        services_with(lambda services: {**services, "mongo": "healthy"}),
+        {"health/status"},
+        set(),
+        "also mongo",
+    ),
+    "all unhealthy with Redis": (
+        telling(lambda sick, at: (_code(sick), described({*DEPENDENCIES} if "redis" in sick else sick, at))),
+        EACH - {"health/redis"},
+        set(),
+        "it was there",
+    ),
+    "Qdrant and Langflow confused": (
+        services_with(lambda s: {**s, "qdrant": s["langflow"], "langflow": s["qdrant"]}),
+        {"health/qdrant", "health/langflow"},
+        set(),
+        "it hung",
+    ),
+    "healthy whatever happens": (
+        blind(*DEPENDENCIES),
+        EACH,
+        {"health/status", "uptime/external"},
+        "it hung",
+    ),
+    "unhealthy whatever happens": (
+        telling(lambda _, at: (503, described({*DEPENDENCIES}, at))),
+        EACH,
+        {"health/status", "uptime/external"},
+        "it was there",
+    ),
+    "time without a zone": (body_with(timestamp=PLAIN), {"health/status"}, set(), "has no time zone"),
+    "time that stands still": (body_with(timestamp=f"{PLAIN}Z"), {"health/status"}, set(), f"timestamp {PLAIN}Z"),
+    "time that is none": (body_with(timestamp="now"), {"health/status"}, set(), "'now' is not a time in ISO 8601"),
+    "local time under the name of UTC": (
+        telling(lambda sick, at: (_code(sick), {**described(sick, at), "timestamp": clock.iso(at + 3600)})),
+        {"health/status"},
+        set(),
+        "the time of the answer",
+    ),
+    "text where JSON was meant": (
+        on("/health", lambda answer, *_: replace(answer, kind="text/plain; charset=utf-8")),
+        {"health/status"},
+        set(),
+        "'text/plain; charset=utf-8'",
+    ),
+    "a body that is no JSON": (
+        on("/health", lambda answer, *_: replace(answer, body="OK")),
+        EACH | {"health/status"},
+        set(),
+        "200 OK",
+    ),
+    "a check that raises": (crashing("redis"), {"health/redis", "health/status"}, set(), "500 Internal Server Error"),
+    "checks one after the other for 4 s": (
+        slow("/health", 4.0),
+        EACH,
+        {"health/status", "uptime/external"},
+        "no answer after 2.00 s",
+    ),
+    "an answer after a probe has given up": (
+        slow("/health", 1.1),
+        EACH,
+        {"uptime/external"},
+        "200 after 1.10 s",
+    ),
+    "a check that hangs": (hanging("qdrant"), {"health/qdrant"}, set(), "no answer after 2.00 s"),
+    "PostgreSQL called unhealthy for ever": (
+        never_recovered("postgres"),
+        {"health/postgres", "probe/ready"},
+        set(),
+        "it was there",
+    ),
+    "n8n called unhealthy for ever": (never_recovered("n8n"), {"health/n8n", "probe/ready"}, set(), "it was there"),
+    "health does not take HEAD": (spelled("/health", 405, method="HEAD"), {"health/status"}, set(), "HEAD /health"),
+    "health with a slash redirects": (spelled("/health/", 307), {"health/status"}, set(), "307"),
+    "no path takes HEAD": (
+        no_head,
+        {"health/status", "probe/live", "probe/ready", "uptime/external"},
+        set(),
+        "405",
+    ),
+    "live fails with Redis": (failing("/live", "redis"), {"probe/live"}, set(), "redis hung, which is no reason"),
+    "live fails at all times": (constant("/live", 500), {"probe/live"}, set(), "500"),
+    "live waits for Redis": (waiting("/live", "redis", 0.5), {"probe/live"}, set(), "waits for redis"),
+    "live is slow": (slow("/live", 1.2), {"probe/live"}, set(), "200 after 1.20 s"),
+    "live with a slash is unknown": (spelled("/live/", 404), {"probe/live"}, set(), "404"),
+    "ready without PostgreSQL": (forgetful("/ready", "postgres"), {"probe/ready"}, set(), "503: postgres hung"),
+    "ready whatever happens": (constant("/ready", 200), {"probe/ready"}, set(), "postgres hung"),
+    "never ready": (constant("/ready", 503), {"probe/ready"}, set(), "were there"),
+    "not ready without Qdrant": (failing("/ready", "qdrant"), {"probe/ready"}, set(), "qdrant hung, which it does not"),
+    "ready answers late": (slow("/ready", 0.9), {"probe/ready"}, set(), "after 1.70 s"),
+    "ready with a slash is unknown": (spelled("/ready/", 404), {"probe/ready"}, set(), "404"),
+    "ready does not take HEAD": (spelled("/ready", 405, method="HEAD"), {"probe/ready"}, set(), "HEAD /ready"),
+}
+
+
+def test_an_honest_service_holds() -> None:
+    """
+    Every clause holds on what a service as documented answers.
+    """
+    verdicts = judged(timeline())
+
+    assert by(verdicts, Status.HOLDS) == set(verdicts), "\n".join(each.text() for each in verdicts.values())
+    assert all(verdict.observations > 20 for verdict in verdicts.values())
+
+
+@pytest.mark.parametrize("name", BENT)
+def test_a_bent_service_breaks_its_clause_alone(name: str) -> None:
+    """
+    Each way to bend the truth is caught by the clause that it concerns and by no other, with evidence.
+    """
+    bend, broken, unproven, words = BENT[name]
+    verdicts = judged(timeline(bend(honest)))
+    said = "\n".join(each.text() for each in verdicts.values() if each.status is Status.BROKEN)
+
+    assert (by(verdicts, Status.BROKEN), by(verdicts, Status.UNPROVEN)) == (broken, unproven), said
+    assert words in said
+    assert all(len(finding.observed) < 400 for each in verdicts.values() for finding in each.findings)
+
+
+# --- probers and premises -----------------------------------------------------------------------------------------
+
+
+def outside(**fields: object) -> Timeline:
+    """The honest timeline with every look of the outside prober changed."""
+    seen = timeline()
+    assert seen.health is not None
+    bent = tuple(replace(each, **fields) for each in seen.health.outside)  # type: ignore[arg-type]
+    return replace(seen, health=replace(seen.health, outside=bent))
+
+
+@pytest.mark.parametrize("success", [True, False])
+def test_a_prober_that_always_says_the_same_is_broken(success: bool) -> None:
+    """
+    A constant probe_success is no look from outside.
+    """
+    verdicts = judged(outside(success=success))
+
+    assert by(verdicts, Status.BROKEN) == {"uptime/external"}
+    assert f"probe_success {success:d}" in verdicts["uptime/external"].text()
+
+
+@pytest.mark.parametrize(
+    ("bent", "words"),
+    [
+        (outside(success=None, error="ClientConnectorError: refused"), "the prober did not answer 88 of 88 times"),
+        (
+            replace(timeline(), health=replace(timeline().health, outside=())),  # type: ignore[type-var]
+            "no look of an outside prober",
+        ),
+        (
+            replace(timeline(), deaths=(Death(component="blackbox_exporter", at=BEGUN, detail="exit code 1"),)),
+            "blackbox_exporter died",
+        ),
+    ],
+    ids=["mute", "absent", "dead"],
+)
+def test_a_prober_that_says_nothing_proves_nothing(bent: Timeline, words: str) -> None:
+    """
+    Without the prober's answers the clause is unproven, and the reason names it; the others hold.
+    """
+    verdicts = judged(bent)
+
+    assert by(verdicts, Status.UNPROVEN) == {"uptime/external"}
+    assert by(verdicts, Status.HOLDS) == set(verdicts) - {"uptime/external"}
+    assert words in verdicts["uptime/external"].reason
+
+
+def _late(seen: Timeline) -> Timeline:
+    assert seen.health is not None
+    first, *rest = seen.health.looks
+    return replace(seen, health=replace(seen.health, looks=(replace(first, due=first.sent - 0.7), *rest)))
+
+
+@pytest.mark.parametrize(
+    ("bend", "words"),
+    [
+        (lambda seen: replace(seen, health=None), "no look at the gateway's health was recorded"),
+        (lambda seen: replace(seen, health=HealthSeen(looks=(), outside=())), "no look at the gateway's health"),
+        (lambda seen: replace(seen, phases=seen.phases[:-2]), "the phase 'n8n away' was not performed"),
+        (lambda seen: replace(seen, interrupted="it was broken off"), "not performed to its end"),
+        (lambda seen: replace(seen, ledger=Ledger(requests=())), "no request was sent in whole, postgres away"),
+        (
+            lambda seen: replace(seen, deaths=(Death(component="gateway-dependencies", at=BEGUN, detail="killed"),)),
+            "gateway-dependencies died during the run (killed)",
+        ),
+        (
+            lambda seen: replace(
+                seen,
+                needs=("redis-dependencies",),
+                deaths=(Death(component="redis-dependencies", at=BEGUN, detail="killed"),),
+            ),
+            "redis-dependencies died",
+        ),
+        (_late, "the looks went out up to 0.70 s late: the machine was too busy"),
+    ],
+)
+def test_without_its_premises_health_is_unproven(bend: Callable[[Timeline], Timeline], words: str) -> None:
+    """
+    A run in which nothing could be seen proves nothing about any clause, and says why.
+    """
+    verdicts = judged(bend(timeline()))
+
+    assert by(verdicts, Status.UNPROVEN) == set(verdicts)
+    assert all(words in verdict.reason for verdict in verdicts.values())
+
+
+def test_a_dependency_that_was_never_away_is_unproven() -> None:
+    """
+    Looks that all fell outside a dependency's absence say nothing about it.
+    """
+    seen = timeline()
+    assert seen.health is not None
+    span = seen.phase("redis away")
+    looks = tuple(each for each in seen.health.looks if not span.start <= each.sent < span.end)
+    verdicts = judged(replace(seen, health=replace(seen.health, looks=looks)))
+
+    assert verdicts["health/redis"].status is Status.UNPROVEN
+    assert verdicts["health/redis"].reason == "no look began and was answered while redis was away"
+
+
+# --- the recorder -------------------------------------------------------------------------------------------------
+
+
+async def _recorded(seconds: float) -> Looks:
+    """What the recorder sees of a server whose /ready hangs, whose /health refuses HEAD, and of a prober."""
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.method == "HEAD" and request.path == "/health":
+            return web.Response(status=405)
+        return web.json_response({"path": request.path}, status=503 if request.path == "/health" else 200)
+
+    async def hang(_: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
+
+    async def probe(request: web.Request) -> web.Response:
+        down = request.query["target"].endswith("/health")
+        text = f"# HELP probe_success x\nprobe_success {0 if down else 1}\nprobe_http_status_code 503\n"
+        return web.Response(text=text if request.query["module"] == "http_2xx" else "nothing of it")
+
+    app = web.Application()
+    app.router.add_route("GET", "/probe", probe)
+    app.router.add_route("*", "/ready", hang)
+    for path in ("/health", "/health/", "/ready/", "/live", "/live/"):
+        app.router.add_route("*", path, answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    url = f"http://{host}:{port}"
+    try:
+        async with Looks(base_url=url, outside_url=url, every=0.1) as looks:
+            await asyncio.wait({asyncio.ensure_future(asyncio.Event().wait())}, timeout=seconds)
+    finally:
+        await runner.cleanup()
+    return looks
+
+
+def test_the_recorder_notes_what_it_saw_and_what_hung(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Every way of asking is asked evenly; what hangs delays no other look and is noted without an answer.
+    """
+    monkeypatch.setattr("fixtures.core.patience.PROBE", 0.3)
+    recorded = asyncio.run(_recorded(0.55))
+    seen = HealthSeen(looks=recorded.seen(), outside=recorded.seen_outside())
+
+    assert {(each.method, each.path, each.status) for each in seen.looks} == {
+        ("GET", "/health", 503),
+        ("HEAD", "/health", 405),
+        ("GET", "/health/", 200),
+        ("GET", "/ready", None),
+        ("HEAD", "/ready", None),
+        ("GET", "/ready/", 200),
+        ("GET", "/live", 200),
+        ("HEAD", "/live", 200),
+        ("GET", "/live/", 200),
+    }
+    assert len(seen.at("GET", "/live")) >= 4
+    assert seen.at("GET", "/health")[0].body == '{"path": "/health"}'
+    assert seen.at("GET", "/health")[0].content_type == "application/json; charset=utf-8"
+    assert {each.error for each in seen.at("GET", "/ready")} == {"TimeoutError"}
+    assert {(each.path, each.success, each.status) for each in seen.outside} == {
+        ("/health", False, 503),
+        ("/live", None, None),
+    }
+    assert all("no probe_success of 0 or 1" in each.error for each in seen.outside if each.path == "/live")
+
+
+# --- the fault ----------------------------------------------------------------------------------------------------
+
+
+def test_a_shared_component_is_not_paused() -> None:
+    """
+    A cell may freeze only what it owns, since a shared component would take others' ground away.
+    """
+    cell: Any = SimpleNamespace(name="steady", spec=SimpleNamespace(owns=frozenset({"redis"})))
+
+    with pytest.raises(FaultError, match=r"^postgres hangs: cell steady does not own it; it owns \['redis'\]$"):
+        Paused(component="postgres").inject(cell)
