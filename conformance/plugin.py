@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 RUN = pytest.StashKey[Run]()
 JUDGED = pytest.StashKey[set[str]]()
+TOLD = pytest.StashKey[Exception]()
 SPOKEN = (StackError, ProvisionError, ContractError, TimelineError, RunError, RunDirError)
 """Errors whose message is written for the reader: shown without a traceback."""
 
@@ -201,9 +202,25 @@ def pytest_runtest_makereport(
         report.longrepr = f"{place}\n{_marked(str(error))}"
     elif isinstance(error, SPOKEN):
         report.when = "setup"
-        report.longrepr = f"{place}\n{_marked(str(error))}"
+        report.longrepr = f"{place}\n{_marked(_once(item.config, error))}"
     _unjudged(item, error)
     return report
+
+
+def _once(config: pytest.Config, error: Exception) -> str:
+    """What keeps every test from its timelines is told in full with the first of them, in a line with the others."""
+    if config.stash.get(TOLD, None) is error:
+        return f"{str(error).partition(chr(10))[0]} (told in full above)"
+    config.stash[TOLD] = error
+    return str(error)
+
+
+def _briefly(error: BaseException) -> str:
+    """The first line of an error; of one that ends in log lines, the last of those as well."""
+    if not isinstance(error, SPOKEN):
+        return f"{type(error).__name__}: {error}"
+    first, *rest = str(error).splitlines() or [""]
+    return f"{first}; its last line: {rest[-1].strip()}" if rest else first
 
 
 def _unjudged(item: pytest.Item, error: BaseException) -> None:
@@ -213,7 +230,7 @@ def _unjudged(item: pytest.Item, error: BaseException) -> None:
         if clause in judged:
             continue
         judged.add(clause)
-        said = str(error) if isinstance(error, SPOKEN) else f"{type(error).__name__}: {error}"
+        said = _briefly(error)
         again = run.again(item.nodeid, clause)
         run.judged(replace(unproven(clause, said), document=run.contract.clause(clause).document, again=again))
 

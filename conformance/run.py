@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +28,15 @@ from conformance.report.redact import Redactor
 from conformance.report.text import summary
 from conformance.report.write import write_all
 from conformance.timeline import store
+from conformance.timeline.store import TimelineError
 from fixtures.core import clock, rundir
 from fixtures.core.journal import Journal
 from fixtures.language.rules import RulesError, near
 from fixtures.load.ledger import Outcome
+from fixtures.stack.choice import NAMES, choose
 from fixtures.stack.render import check_alertmanager
 from fixtures.stack.stack import ALERTMANAGER_FILE, Settings, read_rules, read_text
-from fixtures.stack.tempo import TempoError, rewrite_rules
+from fixtures.stack.tempo import LARGEST_TEMPO, TempoError, rewrite_rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,8 +48,6 @@ if TYPE_CHECKING:
     from fixtures.faults.program import Phase, Program
     from fixtures.load.ledger import Ledger
     from fixtures.stack.stack import Ended, Ready, Stack
-
-DRIVERS = ("auto", "native", "containers")
 
 
 class RunError(Exception):
@@ -85,9 +86,10 @@ class Run:
         self._failure: Exception | None = None
         self._report: Report | None = None
         self._trouble = ""
+        self._chosen = ""
         self._driver = self._check()
         self._begun, self._started = clock.mono(), clock.now()
-        self._stored = store.read_all(options.timelines) if options.timelines else None
+        self._stored = self._read() if options.timelines else None
         self.directory = rundir.create(exact=options.run_dir)
         self._events = EventLog(self.directory.path / "events.ndjson")
         self._events.write(
@@ -96,15 +98,10 @@ class Run:
 
     def _check(self) -> str:
         options = self._options
-        if options.tempo < 1:
-            raise RunError(f"--tempo {options.tempo:g}: must be 1 (real time) or more")
-        if options.stack not in DRIVERS:
-            raise RunError(f"--stack {options.stack}: is not one of {', '.join(DRIVERS)}{near(options.stack, DRIVERS)}")
-        if options.stack == "containers":
-            raise RunError(
-                "--stack containers: only Prometheus can be run in a container so far; use --stack native, "
-                "which needs no container engine"
-            )
+        if not 1 <= options.tempo <= LARGEST_TEMPO:
+            raise RunError(f"--tempo {options.tempo:g}: must lie between 1 (real time) and {LARGEST_TEMPO}")
+        if options.stack not in NAMES:
+            raise RunError(f"--stack {options.stack}: is not one of {', '.join(NAMES)}{near(options.stack, NAMES)}")
         if options.timelines:
             return "stored"
         try:
@@ -114,7 +111,15 @@ class Run:
             check_alertmanager(read_text(file), tempo=options.tempo, file=str(file))
         except (TempoError, RulesError) as error:
             raise RunError(str(error)) from error
-        return "native"
+        choice = choose(options.stack, os.environ)
+        self._chosen = choice.why
+        return choice.driver
+
+    def _read(self) -> dict[str, Timeline]:
+        try:
+            return store.read_all(self._options.timelines)
+        except TimelineError as error:
+            raise RunError(f"--timeline {error}") from error
 
     # --- performing
 
@@ -130,6 +135,7 @@ class Run:
 
     def _perform(self, stream: TextIO) -> dict[str, Timeline]:
         progress = Progress(stream)
+        progress.line(self._chosen)
         journal = Journal(self.directory.path / "journal.ndjson")
         stage = Stage(
             self._programs,

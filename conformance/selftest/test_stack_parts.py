@@ -439,7 +439,7 @@ def test_a_template_value_that_is_missing_is_an_error() -> None:
     ("files", "said"),
     [
         ({}, "holds no rule file"),
-        ({"alerts.yml": "groups: ["}, "alerts.yml: is not YAML"),
+        ({"alerts.yml": "groups: ["}, r"alerts.yml:1:10: is not YAML: expected the node content"),
         ({"alerts.yml": "rules: []"}, "alerts.yml: is no rule file: it has no `groups`"),
         ({"alerts.yml": "- 1"}, "alerts.yml: is no rule file"),
     ],
