@@ -16,14 +16,18 @@ from conformance.judge.alerts import NEEDS
 from conformance.observe import settled
 from conformance.observe.client import Client, ObserveError
 from conformance.observe.gather import Backends, Deed, timeline
+from conformance.observe.planted import labels, plant
 from conformance.observe.prometheus import Prometheus
 from conformance.observe.traces import SentSpan
 from conformance.timeline import store
 from conformance.timeline.health import HealthSeen
+from conformance.timeline.logs import PLANTED, QUIET, RUN, Question
 from conformance.timeline.model import SCHEMA, Attempt, Config, Death, Span, Timeline
 from fixtures.core import clock
 from fixtures.faults.run import Performance, all_of
+from fixtures.language.logql import narrowed
 from fixtures.spans import send
+from fixtures.stack import secrets
 from fixtures.stack.components import JAEGER
 from fixtures.stack.stack import CellSpec, Subject, standing
 from fixtures.stack.tempo import rewrite_expression
@@ -149,6 +153,11 @@ class Stage:
     ) -> None:
         """Perform `programs`, by the name of their cell, side by side."""
         missed = {name: self._before(stack.cells[name], len(program.jobs)) for name, program in programs.items()}
+        planted = {
+            name: plant(self._settings.rundir.folder("service-logs"), name)
+            for name, program in programs.items()
+            if "logs" in program.signals
+        }
         performances = [
             Performance(program, stack.cells[name], journal=self._journal, announce=self._listener.doing)
             for name, program in programs.items()
@@ -163,6 +172,9 @@ class Stage:
         for performance in performances:
             deed = self._deed(stack, performance, attempts)
             deed = replace(deed, missed_before=missed[deed.cell])
+            if "logs" in deed.signals:
+                asked = _questions(self._contract, deed.cell)
+                deed = replace(deed, planted=planted[deed.cell], questions=asked)
             if "traces" in deed.signals:
                 deed = replace(deed, sent=_sent(stack.cells[deed.cell]))
             read = timeline(deed, _backends(stack.cells[deed.cell]))
@@ -213,6 +225,7 @@ class Stage:
                     rung=program.rungs.get(passed.phase.name),
                     quantity=program.quantity,
                     reached=passed.reached,
+                    healed=passed.healed,
                 )
                 for passed in done.phases
             ),
@@ -227,12 +240,11 @@ class Stage:
             ),
             needs=tuple(sorted(cell.spec.instance(component) for component in program.needs)),
             signals=program.signals,
+            planned_down=tuple(sorted(program.takes_down)),
             health=HealthSeen(looks=done.looks, outside=done.outside) if "health" in program.signals else None,
             metric_names=_metric_names(self._contract),
             memory=_bytes(cell.gateway.memory()),
-            measures={
-                alert.name: rewrite_expression(alert.measure, cell.spec.tempo) for alert in self._contract.alerts
-            },
+            measures=_measures(self._contract, cell.spec.tempo),
             missed_before=0.0,
             deaths=self.deaths,
             stand_ins={job: why for job, why in stack.stand_ins.items() if job in program.jobs},
@@ -274,6 +286,13 @@ def _metric_names(contract: Contract) -> dict[str, tuple[str, ...]]:
     return {job: tuple(each.name for each in contract.metrics.promises if each.source == job) for job in sorted(jobs)}
 
 
+def _measures(contract: Contract, tempo: float) -> dict[str, str]:
+    """By alert its measure, and where a page tells another value `NAME/value`, at that tempo."""
+    queries = {alert.name: alert.measure for alert in contract.alerts}
+    queries |= {f"{alert.name}/value": alert.value for alert in contract.alerts if alert.value}
+    return {name: rewrite_expression(query, tempo) for name, query in queries.items()}
+
+
 def _backends(cell: Cell) -> Backends:
     """Where each backend of a cell is asked."""
     ports = {
@@ -290,7 +309,22 @@ def _backends(cell: Cell) -> Backends:
         urls=urls,
         ports={name: cell.address("jaeger", name) for name in JAEGER_PORTS},
         upstream_secret=cell.stack.secrets.value("upstream"),
+        service_log=cell.stack.settings.rundir.folder("service-logs") / f"{cell.name}.jsonl",
+        credentials={name: cell.stack.secrets.value(name) for name in secrets.NAMES},
     )
+
+
+def _questions(contract: Contract, cell: str) -> tuple[Question, ...]:
+    """Each shipped query of the run's lines and the planted ones; each documented one of the planted ones alone."""
+    asked = []
+    for query in contract.logs.queries:
+        counts = query.window is not None
+        for place, label in {RUN: cell, **labels(cell)}.items():
+            for form, text in (("shipped", query.shipped), ("documented", query.documented)):
+                if (form == "shipped" and (counts or place != QUIET)) or place == PLANTED:
+                    given = narrowed(text, cell=label)
+                    asked.append(Question(name=query.name, form=form, place=place, query=given, counts=counts))
+    return tuple(asked)
 
 
 def _sent(cell: Cell) -> tuple[SentSpan, ...]:

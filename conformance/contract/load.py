@@ -228,10 +228,17 @@ def _alert(entry: Reader, routing: _Routing) -> AlertPromise:
         receiver=entry.text("receiver"),
         resolved_notification=entry.flag("resolved_notification"),
         document=entry.document(),
+        value=entry.text("value") if entry.has("value") else "",
+        fires_on=entry.texts("fires_on") if entry.has("fires_on") else (),
     )
     entry.finish()
     _shape(documented, "expr", alert.documented.expr)
-    _agree(entry, shipped, alert)
+    _shape(entry, "value", alert.told)
+    if alert.fires_on:
+        _shape(shipped, "expr", alert.shipped.expr)
+        _shape(entry, "measure", alert.measure)
+    else:
+        _agree(entry, shipped, alert)
     _explained(shipped, corrections, alert)
     _delivered(entry, alert, routing)
     return alert

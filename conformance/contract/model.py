@@ -64,6 +64,7 @@ class Unit(StrEnum):
     SECONDS = "s"
     BYTES = "bytes"
     CONNECTIONS = "connections"
+    TARGETS = "targets"
     RATIO = "ratio"
     REQUESTS = "requests"
     ERRORS = "errors"
@@ -248,7 +249,8 @@ class AlertPromise:
     An alert with a threshold: when it speaks, when it is silent, whom it tells.
 
     The measure is the alert's quantity without the comparison, in the unit of the document, so that a stimulus can be
-    put on either side of the threshold whatever the shipped expression looks like.
+    put on either side of the threshold whatever the shipped expression looks like. An alert on a state names in
+    `fires_on` the states that it fires on: its rungs are how long the state lasts, not how far a value goes.
     """
 
     name: str
@@ -264,6 +266,15 @@ class AlertPromise:
     receiver: str
     resolved_notification: bool
     document: str
+    value: str = ""
+    fires_on: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """
+        PromQL of the value that a page carries: the measure, unless the rule puts it in another unit.
+        """
+        return self.value or self.measure
 
     def clauses(self, *, delivery: str) -> tuple[Clause, ...]:
         """
@@ -282,6 +293,11 @@ class AlertPromise:
             "delivered": f"receiver {self.receiver} gets exactly one notification of each change, {told}",
             "alone": "what makes it fire makes nothing else fire, but for declared consequences",
         }
+        if self.fires_on:
+            states = " or ".join(self.fires_on)
+            promises["silent-below"] = f"does not fire when its subject was {states} for clearly less than {waits}"
+            promises["fires-above"] = f"fires when its subject was {states} for clearly more than {waits}"
+            promises["resolves"] = "ends at the evaluation after its subject is back"
         return tuple(
             Clause(
                 id=f"alert/{self.name}/{aspect}",

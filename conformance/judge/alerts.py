@@ -77,7 +77,7 @@ def silent_below(alert: AlertPromise, timeline: Timeline, *, rung: str, control:
             ),
             observations=len(early),
         )
-    held = _held(timeline, measured, span.start + letters.reach, until)
+    held = _held(measured, span.start + letters.reach, until)
     above = [(instant, value) for instant, value in held if _beyond(alert, value)]
     if above:
         return broken(
@@ -115,6 +115,50 @@ def silent_below(alert: AlertPromise, timeline: Timeline, *, rung: str, control:
     )
 
 
+def silent_when_short(alert: AlertPromise, timeline: Timeline, *, rung: str, control: str) -> Verdict:
+    """
+    A state that lasts clearly less than `for` makes the alert pending and no more; one that lasts wakes it.
+
+    Clearly less: a scrape interval short of `for`; what lies between depends on the phase of scrapes and is not judged.
+    """
+    clause = f"alert/{alert.name}/silent-below"
+    if reasons := premise.failed(timeline, needs=NEEDS):
+        return unproven(clause, "; ".join(reasons))
+    letters, span, story = bounds(alert, timeline), timeline.phase(rung), history(alert, timeline)
+    measured, begun, until = timeline.measures.get(alert.name), timeline.begun, timeline.phase(control).start
+    lasted = (span.healed or span.end) - span.start
+    if lasted > letters.effective_for - letters.scrape:
+        return unproven(
+            clause,
+            f"the state lasted {lasted:.2f} s, more than for {letters.effective_for:g} s less a scrape of "
+            f"{letters.scrape:g} s: whether it fires then is chance",
+        )
+    seen = [point for point in _held(measured, span.start, until) if _beyond(alert, point[1])]
+    early = [instant for instant in story.firing if begun <= instant < until]
+    if early:
+        return broken(
+            clause,
+            f"fired though the state lasted {lasted * timeline.tempo:.0f} s of the document's time only",
+            Finding(
+                expected=f"no firing sample between {at(begun)} and {at(until)}: {rung} lasted {lasted:.2f} s, "
+                f"for is {letters.effective_for:g} s",
+                observed=f"firing at {len(early)} evaluations, first at {at(early[0])}",
+                query=timeline.queries.get("ALERTS", ""),
+            ),
+            observations=len(early),
+        )
+    if not seen:
+        return unproven(clause, f"the fault did not bite: {alert.measure} never showed it during {rung}")
+    asleep = [instant for instant in story.pending if span.start <= instant < until]
+    if not asleep:
+        return unproven(clause, f"was not even pending while its measure showed the state ({len(seen)} evaluations)")
+    return holds(
+        clause,
+        observations=len([instant for instant in timeline.evaluations if begun <= instant < until]),
+        reason=f"pending for {asleep[-1] - asleep[0]:.2f} s while the state lasted {lasted:.2f} s, never firing",
+    )
+
+
 def fires_above(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdict:
     """
     Above its threshold the alert is pending at once, never before, and fires by the end of the hold.
@@ -125,7 +169,7 @@ def fires_above(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdic
     letters, span = bounds(alert, timeline), timeline.phase(rung)
     if short := _too_short(letters, span, letters.reach + letters.hold):
         return unproven(clause, short)
-    if narrow := _inside_slack(alert, timeline, span, letters):
+    if not alert.fires_on and (narrow := _inside_slack(alert, timeline, span, letters)):
         return unproven(clause, narrow)
     story, measured = history(alert, timeline), timeline.measures.get(alert.name)
     interval = letters.evaluation
@@ -227,22 +271,23 @@ def resolves(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdict:
     if reasons := premise.failed(timeline, needs=NEEDS):
         return unproven(clause, "; ".join(reasons))
     letters, story, measured = bounds(alert, timeline), history(alert, timeline), timeline.measures.get(alert.name)
-    span, interval = timeline.phase(rung), bounds(alert, timeline).evaluation
+    span, interval = timeline.phase(rung), letters.evaluation
+    healed = span.healed or span.end
     if story.fired_at() is None:
         return unproven(clause, f"did not fire, so it cannot end ({_story_text(story, timeline.ended)})")
     last = story.firing[-1]
     back = _back(alert, timeline, measured, after=span.end)
     expected = (
         f"the last firing sample one evaluation ({interval:g} s) before the measure is back, "
-        f"and the measure back within the reach of healing at {at(span.end)} ({letters.reach_text()})"
+        f"and the measure back within the reach of healing at {at(healed)} ({letters.reach_text()})"
     )
     query = timeline.queries.get("ALERTS", "")
 
     def finding(observed: str) -> Finding:
         return Finding(expected=expected, observed=observed, query=query)
 
-    if back is None or back > span.end + letters.reach + interval:
-        if back is None and timeline.ended < span.end + letters.reach + interval:
+    if back is None or back > healed + letters.reach + interval:
+        if back is None and timeline.ended < healed + letters.reach + interval:
             return unproven(clause, "the run ended before the measure had to be back")
         observed = f"back at {at(back)}" if back else "not back when the run ended"
         return broken(
@@ -271,7 +316,7 @@ def resolves(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdict:
     return holds(
         clause,
         observations=len([instant for instant in timeline.evaluations if instant > last]),
-        reason=f"ended {last + interval - span.end:.2f} s after healing, with its measure",
+        reason=f"ended {last + interval - healed:.2f} s after healing, with its measure",
     )
 
 
@@ -295,6 +340,8 @@ def _of(span: Span) -> str:
 
 
 def _clients(timeline: Timeline, span: Span) -> str:
+    if span.rung is None:
+        return f"{'; '.join(span.faults)} during {span.name}, for {(span.healed or span.end) - span.start:.2f} s"
     sent = len(timeline.ledger.during(span.name))
     return f"{premise.achieved(timeline, span):.4f} {span.quantity} during {span.name} ({sent} requests)"
 
@@ -355,9 +402,8 @@ def _inside_slack(alert: AlertPromise, timeline: Timeline, span: Span, letters: 
     )
 
 
-def _held(timeline: Timeline, measured: Measured | None, start: float, end: float) -> list[tuple[float, float]]:
+def _held(measured: Measured | None, start: float, end: float) -> list[tuple[float, float]]:
     """The measure at the evaluations of the hold."""
-    del timeline
     return [] if measured is None else [point for point in measured.points if start <= point[0] <= end]
 
 

@@ -173,6 +173,7 @@ def _wrong_text(
             )
 
 
+_LABEL = re.compile(r"\{\{\s*\$labels\.(?P<name>\w+)\s*\}\}")
 _VALUE = re.compile(r"\{\{\s*(?:printf\s+\"%\.(?P<digits>\d)f\"\s+)?\$value\s*\}\}")
 
 
@@ -183,10 +184,12 @@ def _rendered(alert: AlertPromise, template: str, timeline: Timeline, instants: 
     Prometheus renders annotations anew at each evaluation. The firing message was sent with the change; the resolved
     one carries the text of the last firing evaluation, or repeats the first.
     """
+    labels = next((each.labels for each in timeline.alerts if each.labels.get("alertname") == alert.name), {})
+    template = _LABEL.sub(lambda found: labels.get(found["name"], ""), template)
     if not _VALUE.search(template):
         yield template
         return
-    measured = timeline.measures.get(alert.name)
+    measured = timeline.measures.get(f"{alert.name}/value", timeline.measures.get(alert.name))
     reach = 1.5 * timeline.evaluation_interval
     for instant, value in measured.points if measured else ():
         if any(abs(instant - each) <= reach for each in instants):

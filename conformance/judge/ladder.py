@@ -41,13 +41,16 @@ def judged(ladder: Ladder, aspect: str, contract: Contract, timelines: Mapping[s
     """The verdict about one aspect of the alert. Raises KeyError for an aspect that no judge knows."""
     alert = contract.alert(ladder.alert)
     below, above = timelines[ladder.below], timelines[ladder.above]
+    silent = alerts.silent_when_short if alert.fires_on else alerts.silent_below
     judges = {
         "shipped": lambda: shipped.shipped(alert, above),
-        "silent-below": lambda: alerts.silent_below(alert, below, rung=ladder.rung, control=ladder.control),
+        "silent-below": lambda: silent(alert, below, rung=ladder.rung, control=ladder.control),
         "fires-above": lambda: alerts.fires_above(alert, above, rung=ladder.beyond),
         "for": lambda: alerts.waits(alert, above),
         "resolves": lambda: alerts.resolves(alert, above, rung=ladder.beyond),
         "delivered": lambda: delivery.delivered(alert, contract.receiver(alert.receiver), contract.timing, above),
-        "alone": lambda: alone.alone(alert, (below, above), ladder.consequences),
+        "alone": lambda: alone.alone(
+            alert, tuple({each.program: each for each in (below, above)}.values()), ladder.consequences
+        ),
     }
     return judges[aspect]()

@@ -125,6 +125,12 @@ def largest_gap(timeline: Timeline) -> float:
     return max(gaps)
 
 
+def _faulted(timeline: Timeline) -> tuple[tuple[float, float], ...]:
+    """When faults held: from a scrape before to a scrape after, as one may be under way at either end."""
+    edge = 2 * timeline.scrape_interval
+    return tuple((span.start - edge, (span.healed or span.end) + edge) for span in timeline.phases if span.faults)
+
+
 def _scrapes(timeline: Timeline) -> Iterable[str]:
     if not all(arrival.ok for arrival in timeline.arrivals):
         return
@@ -132,7 +138,8 @@ def _scrapes(timeline: Timeline) -> Iterable[str]:
         yield "no target was scraped"
     for series in timeline.up:
         job = series.labels.get("job", "?")
-        down = [at for at, value in series.points if value != 1]
+        planned = _faulted(timeline) if job in timeline.planned_down else ()
+        down = [at for at, value in series.points if value != 1 and not any(a <= at <= b for a, b in planned)]
         if down:
             yield f"{len(down)} of {len(series.points)} scrapes of {job} failed"
         first, last = series.points[0][0], series.points[-1][0]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from conformance.observe import metrics, settled
+from conformance.observe import logs, metrics, settled
 from conformance.observe.client import Client, ObserveError
 from conformance.observe.prometheus import Prometheus, raw_query
 from conformance.observe.receivers import received
@@ -15,9 +15,11 @@ from conformance.timeline.model import SCHEMA, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from conformance.observe.traces import SentSpan
     from conformance.timeline.health import HealthSeen
+    from conformance.timeline.logs import LogsSeen, Planted, Question
     from conformance.timeline.metrics import MetricsSeen
     from conformance.timeline.model import (
         Arrival,
@@ -47,6 +49,10 @@ class Backends:
     urls: Mapping[str, str]
     ports: Mapping[str, str] = field(default_factory=dict)
     upstream_secret: str = field(default="", repr=False)
+    service_log: Path | None = None
+    """The file that the cell's service writes its log to, where it is in reach."""
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Those of the run by name: they are looked for where they must not be, and never kept."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +73,7 @@ class Deed:
     measures: Mapping[str, str]
     missed_before: float
     signals: frozenset[str] = frozenset()
+    planned_down: tuple[str, ...] = ()
     health: HealthSeen | None = None
     metric_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By scrape job: the names of the metrics that are read."""
@@ -74,6 +81,10 @@ class Deed:
     """What the gateway's process occupied at the end, in bytes."""
     sent: tuple[SentSpan, ...] = ()
     """The suite's own spans, one through each port of Jaeger that takes any."""
+    planted: tuple[Planted, ...] = ()
+    """The suite's own log lines."""
+    questions: tuple[Question, ...] = ()
+    """What the log store is asked."""
     deaths: tuple[Death, ...] = ()
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     interrupted: str = ""
@@ -172,6 +183,7 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
         notifications=notifications,
         deaths=deed.deaths,
         stand_ins=deed.stand_ins,
+        planned_down=deed.planned_down,
         interrupted=deed.interrupted,
         arrivals=(arrival,),
         troubles=(*deed.troubles, *reading.troubles),
@@ -179,6 +191,7 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
         health=deed.health,
         metrics=seen_metrics,
         traces=_traces(deed, backends) if "traces" in deed.signals else None,
+        logs=_logs(deed, backends) if "logs" in deed.signals else None,
         queries={
             name: raw_query(name, start=start, end=end) + f" @ {end:.3f}" for name in (ALERTS, UP, SCRAPE_DURATION)
         },
@@ -189,6 +202,20 @@ def _traces(deed: Deed, backends: Backends) -> TracesSeen:
     ports = {SAMPLING: backends.ports["sampling"], QUERYING: backends.ports["query"]}
     with Client("jaeger", backends.urls["jaeger"]) as client:
         return traces(client, deed.ledger, sent=deed.sent, ports=ports)
+
+
+def _logs(deed: Deed, backends: Backends) -> LogsSeen:
+    task = logs.Assignment(
+        cell=deed.cell,
+        begun=deed.begun,
+        ledger=deed.ledger,
+        planted=deed.planted,
+        questions=deed.questions,
+        file=backends.service_log,
+        credentials=backends.credentials,
+    )
+    with Client("loki", backends.urls["loki"]) as client:
+        return logs.read(client, task)
 
 
 def _evaluations(deed: Deed, alerts: tuple[Series, ...], phases: Mapping[str, float]) -> tuple[float, ...]:

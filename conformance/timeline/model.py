@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from conformance.timeline.health import HealthSeen
+from conformance.timeline.logs import LogsSeen
 from conformance.timeline.metrics import MetricsSeen
 from conformance.timeline.traces import TracesSeen
 from fixtures.load.ledger import Ledger
@@ -42,6 +43,8 @@ class Span:
     """What the rung is a value of, in the document's unit: `errors/s`, `s`, `connections`, `ratio`."""
     reached: float | None = None
     """What the fault itself counted of it, where it can: sessions in the server, bytes in the control group."""
+    healed: float | None = None
+    """When the last of its faults was healed; a killed gateway needs a moment to be back."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,6 +160,8 @@ class Timeline:
     deaths: tuple[Death, ...] = ()
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     """By scrape job: why what answers there is no real exporter."""
+    planned_down: tuple[str, ...] = ()
+    """Scrape jobs that the program itself takes down."""
     interrupted: str = ""
     """Why the program was not performed to its end; empty when it was."""
     arrivals: tuple[Arrival, ...] = ()
@@ -168,6 +173,7 @@ class Timeline:
     health: HealthSeen | None = None
     metrics: MetricsSeen | None = None
     traces: TracesSeen | None = None
+    logs: LogsSeen | None = None
 
     def phase(self, name: str) -> Span:
         """The phase `name`. Raises KeyError with the names there are."""
