@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from conformance.selftest.judging import ladders
+from conformance.selftest.recording import timelines
 from conformance.timeline.model import Arrival, Death, LoadedRule, Measured, Notification, Series, Timeline
 from fixtures.language import rules
 from fixtures.load.ledger import Ledger, Outcome
@@ -45,8 +47,8 @@ class Deviant:
     unsupported: frozenset[str] = frozenset()
     words: tuple[str, ...] = field(default=())
 
-    def bent(self, timelines: Mapping[str, Timeline]) -> dict[str, Timeline]:
-        return {name: self.bend(seen) if name in self.programs else seen for name, seen in timelines.items()}
+    def bent(self, recorded: Mapping[str, Timeline]) -> dict[str, Timeline]:
+        return {name: self.bend(seen) if name in self.programs else seen for name, seen in recorded.items()}
 
 
 # --- bending ------------------------------------------------------------------------------------------------------
@@ -211,6 +213,18 @@ def asking(change: Callable[[Ledger], Ledger]) -> Bend:
     return lambda seen: replace(seen, ledger=change(seen.ledger))
 
 
+def joined(alert: str) -> Bend:
+    """Another alert fires beside this one."""
+
+    def bend(seen: Timeline) -> Timeline:
+        firing = samples(seen, "firing", alert=alert)[:3]
+        labels = {"__name__": "ALERTS", "alertname": "DiskAlmostFull", "alertstate": "firing"}
+        other = Series(labels=labels, points=tuple((at, 1.0) for at in firing))
+        return replace(seen, alerts=(*seen.alerts, other))
+
+    return bend
+
+
 def of_job(job: str, change: Callable[[Series], Series | None]) -> Bend:
     """The samples of `up` of one scrape job changed or taken away."""
 
@@ -289,7 +303,7 @@ def _targets(*jobs: str) -> frozenset[str]:
 
 
 BOTH = (ABOVE, BELOW)
-FOLLOWING = ("for", "resolves", "delivered")
+FOLLOWING = ("for", "resolves", "delivered", "alone")
 """What an alert that never fires leaves unproven."""
 
 EXPR = "expr: sum(rate(osmen_errors_total[5m])) > 0.1"
@@ -326,7 +340,7 @@ RULES = (
         programs=BOTH,
         bend=shipping(_swap("for: 5m", "for: 10m"), lambda seen: replayed(seen, lasts=2 * FOR)),
         broken=_alert("shipped", "fires-above", "for"),
-        unproven=_alert("resolves", "delivered"),
+        unproven=_alert("resolves", "delivered", "alone"),
         words=("for 5m", "10m", "did not fire", "waits longer than documented"),
     ),
     Deviant(
@@ -489,6 +503,14 @@ def of_alert(alert: str, *, above: str, below: str) -> tuple[Deviant, ...]:
             "ended before its measure was back",
         ),
         deviant(
+            "fires with another",
+            (above,),
+            joined(alert),
+            "alone",
+            "something else fired with it",
+            "DiskAlmostFull firing from",
+        ),
+        deviant(
             "is told twice",
             (above, below),
             paging(lambda _, old: (old, replace(old, at=old.at + 0.2))),
@@ -499,7 +521,12 @@ def of_alert(alert: str, *, above: str, below: str) -> tuple[Deviant, ...]:
 
 
 BEHAVIOUR = (
-    *of_alert(ALERT, above=ABOVE, below=BELOW),
+    *(
+        deviant
+        for ladder in ladders()
+        if {ladder.above, ladder.below} <= set(timelines())
+        for deviant in of_alert(ladder.alert, above=ladder.above, below=ladder.below)
+    ),
     Deviant(
         name="pending three evaluations late",
         programs=(ABOVE,),
@@ -567,6 +594,18 @@ PAGES = (
         bend=saying(r"\d\.\d\d errors", "0.31 errors"),
         broken=_alert("delivered"),
         words=("carries the description 'Error rate is 0.11 errors/sec'", "0.31"),
+    ),
+    Deviant(
+        name="a page about something else",
+        programs=BOTH,
+        bend=paging(
+            lambda _, old: (
+                old,
+                replace(old, body=_each_text(old.body, lambda text: text.replace(ALERT, "DiskAlmostFull"))),
+            )
+        ),
+        broken=_alert("alone"),
+        words=("no page about error-rate-above but of HighErrorRate", "DiskAlmostFull"),
     ),
     Deviant(
         name="a page that does not say which state",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import scenarios, steady
 from conformance.contract.load import load
+from conformance.judge.ladder import Ladder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -52,6 +53,11 @@ def covered() -> set[str]:
                 marks = [mark for row in rows for mark in getattr(row, "marks", ())]
                 found.update(clause for mark in marks if mark.name == "covers" for clause in mark.args)
     return found
+
+
+def ladders() -> tuple[Ladder, ...]:
+    """The ladder of each scenario that has one."""
+    return tuple(ladder for module in _modules() for ladder in vars(module).values() if isinstance(ladder, Ladder))
 
 
 def statuses(verdicts: Mapping[str, Verdict]) -> dict[str, Status]:
