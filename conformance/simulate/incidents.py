@@ -51,7 +51,12 @@ class Incident:
     @property
     def metrics(self) -> frozenset[str]:
         """The names of the series that this incident bends."""
-        return frozenset(each.name.partition("{")[0] for each in self.series)
+        return frozenset(metric(each) for each in self.series)
+
+
+def metric(series: Series) -> str:
+    """The name of a series' metric."""
+    return series.name.partition("{")[0]
 
 
 def values(stretches: Iterable[Stretch]) -> str:
@@ -190,11 +195,17 @@ def healthy() -> dict[str, tuple[Series, ...]]:
     }
 
 
-def world(incident: Incident) -> tuple[Series, ...]:
-    """Everything that there is during an incident: the healthy world with one part replaced."""
+def world(incident: Incident, names: Iterable[str] | None = None) -> tuple[Series, ...]:
+    """
+    Everything that there is during an incident: the healthy world with one part replaced.
+
+    With names, only the series of those metrics: whoever reads nothing else sees no difference, and it is cheaper.
+    """
     parts = healthy()
     parts[incident.bends] = ()
-    return (*incident.series, *(series for part in parts.values() for series in part))
+    every = (*incident.series, *(series for part in parts.values() for series in part))
+    wanted = None if names is None else set(names)
+    return tuple(each for each in every if wanted is None or metric(each) in wanted)
 
 
 # --- the ladders -------------------------------------------------------------------------------------------------
@@ -349,9 +360,25 @@ def incidents() -> tuple[Incident, ...]:
             "gateway",
             _gateway([(1, CALM), ("stale", 1), ("_", LASTS - 1), (1, AFTER)]),
         ),
+        (
+            "another target down",
+            "the scrapes of Redis fail, the gateway is well",
+            "targets",
+            (
+                _up("postgres", "postgres-exporter:9187"),
+                _up("redis", "redis-exporter:9121", (1, CALM), (0, LASTS), (1, AFTER)),
+                _up("docker", "cadvisor:8080"),
+            ),
+        ),
         ("all requests slow", "every request takes 60 s", "latency", _slow(59, 1.0)),
         ("a few requests slow", "4 % of the requests take 60 s", "latency", _slow(59, 0.04)),
         ("some requests slow", "6 % of the requests take 60 s", "latency", _slow(59, 0.06)),
+        (
+            "one agent of two slow",
+            "one agent is fast at 10 requests/s, one takes 60 s at 1 request/s: 9 % of all are slow",
+            "latency",
+            (*durations([(0.4, [(10.0, ALL)])]), *durations([(59, _during(1.0))], agent="slow")),
+        ),
         (
             "one rare slow agent",
             "one agent with a request in two minutes takes 29 s, 99.9 % of the requests are fast",
@@ -369,6 +396,18 @@ def incidents() -> tuple[Incident, ...]:
             "usage is 95 % of the limit, the working set 50 %",
             "memory",
             _memory(_steady(0.5 * _LIMIT), usage=_steady(0.95 * _LIMIT)),
+        ),
+        (
+            "another container at its limit",
+            "another container uses 97 % of its limit, the gateway 40 %",
+            "memory",
+            (
+                *_memory(_steady(0.4 * _LIMIT)),
+                *_memory(
+                    values(_during(0.97 * _LIMIT, calm=0.4 * _LIMIT)),
+                    labels=_CONTAINER.replace("osmen-gateway", "osmen-worker"),
+                ),
+            ),
         ),
         (
             "container without a limit",

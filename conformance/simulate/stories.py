@@ -65,15 +65,22 @@ class Told:
 
 
 def merged(files: Sequence[RuleFile]) -> str:
-    """All the rules of a set as one file's text, their meaning unchanged; JSON is YAML, and fast to write."""
-    names: dict[str, int] = {}
-    groups = []
+    """
+    All the rules of a set as one file's text; JSON is YAML, and fast to write.
+
+    Groups of one interval become one, recording rules first: between groups promtool keeps no order, and a story must
+    not change by chance. What a rule of another group costs live, up to one evaluation, is not part of it.
+    """
+    groups: dict[tuple[object, ...], tuple[RuleGroup, list[AlertRule | RecordingRule]]] = {}
     for file in files:
         for group in file.groups:
-            names[group.name] = names.get(group.name, 0) + 1
-            name = group.name if names[group.name] == 1 else f"{group.name} ({file.file} {names[group.name]})"
-            groups.append(group_of(name, group, group.rules))
-    return json.dumps({"groups": groups})
+            key = (group.interval, group.query_offset, tuple(sorted(group.labels.items())))
+            groups.setdefault(key, (group, []))[1].extend(group.rules)
+    told = [
+        group_of(f"rules {index}", group, sorted(rules, key=lambda rule: isinstance(rule, AlertRule)))
+        for index, (group, rules) in enumerate(groups.values())
+    ]
+    return json.dumps({"groups": told})
 
 
 def group_of(name: str, group: RuleGroup, rules: Iterable[AlertRule | RecordingRule]) -> dict[str, object]:
@@ -115,9 +122,9 @@ def alert_asks() -> tuple[Ask, ...]:
     )
 
 
-def case_of(incident: Incident, extra: Sequence[Ask] = ()) -> Case:
-    """An incident as a case with the questions of every alert, and others behind them."""
-    return Case(name=incident.name, series=written.world(incident), asks=(*alert_asks(), *extra))
+def case_of(incident: Incident, extra: Sequence[Ask] = (), names: Iterable[str] | None = None) -> Case:
+    """An incident as a case with the questions of every alert, and others behind them; of the world what is named."""
+    return Case(name=incident.name, series=written.world(incident, names), asks=(*alert_asks(), *extra))
 
 
 def read(answers: Sequence[Answer]) -> dict[str, Story]:
