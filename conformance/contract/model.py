@@ -626,7 +626,7 @@ class Contract:
             for alert in self.alerts
             for clause in alert.clauses(delivery=self.route(alert.shipped.severity).document)
         ]
-        return (*targets, *alerts, *self.health.clauses(), *self.traces.clauses())
+        return (*targets, *self.metrics.clauses(), *alerts, *self.health.clauses(), *self.traces.clauses())
 
     def clause(self, clause_id: str) -> Clause:
         return _find("clause", clause_id, {each.id: each for each in self.clauses()})

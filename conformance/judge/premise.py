@@ -50,6 +50,11 @@ def deaths(timeline: Timeline, needs: Iterable[str] = ()) -> tuple[str, ...]:
     )
 
 
+def flow(timeline: Timeline) -> tuple[str, ...]:
+    """Why the load was not the wanted one; empty when it was."""
+    return tuple(_load(timeline))
+
+
 def _reading(timeline: Timeline) -> Iterable[str]:
     if timeline.interrupted:
         yield f"the program was not performed to its end: {timeline.interrupted}"

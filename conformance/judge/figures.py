@@ -1,0 +1,452 @@
+"""Judges the numbers in metrics: against what clients saw, what the model server counted, and the contract's prices."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from conformance.contract.model import LedgerRelation
+from conformance.judge import metrics as form
+from conformance.judge import premise
+from conformance.judge.verdict import Finding, broken, holds, unproven
+from fixtures.core import clock
+from fixtures.load.ledger import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from conformance.contract.model import MetricPromise, Metrics
+    from conformance.judge.verdict import Verdict
+    from conformance.timeline.metrics import MetricsSeen, Page, Track
+    from conformance.timeline.model import Timeline
+    from fixtures.load.ledger import Request
+
+MINUTE = 60.0
+"""Seconds of the document's time that the rate and the share look back: "of the last minute"."""
+
+ACTIVE = 300.0
+"""Seconds of the document's time for which a user counts as active: "of the last five minutes"."""
+
+ALIGNMENT = 0.002
+"""Real seconds by which Prometheus may move a sample's timestamp onto its grid."""
+
+BESIDE = 0.05
+"""Real seconds that noting a user may take beside the request."""
+
+EXACT = 1e-9
+"""Relative: sums of floating numbers differ in the last digits by the order in which they are added."""
+
+CLOCKS = 1e-3
+"""Relative: a service may measure with another clock of the machine than its clients."""
+
+Key = tuple[str, ...]
+
+
+class _Unknown(Exception):
+    """Something that the comparison rests on is not known; the sentence says what."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Case:
+    """What a judge is given; `seen` and `page` are what the premises hold to be there."""
+
+    clause: str
+    promise: MetricPromise
+    metrics: Metrics
+    timeline: Timeline
+    seen: MetricsSeen
+
+    @property
+    def page(self) -> Page:
+        return self.seen.pages[-1]
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        return self.timeline.ledger.requests
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Amount:
+    """What is expected of one kind of event: its labels and how much of it there was; a label may be unknown (None)."""
+
+    labels: Mapping[str, str | None]
+    much: float = 1.0
+
+
+def agrees(promise: MetricPromise, metrics: Metrics, timeline: Timeline) -> Verdict:
+    """The metric's numbers are those that the clients and the model server saw."""
+    clause = f"metric/{promise.name}/ledger"
+    assert promise.ledger is not None, "without a relation there is no such clause"
+    relation = promise.ledger
+    sources = ["page", "prometheus", *(["upstream"] if relation in _OF_UPSTREAM else [])]
+    seen = timeline.metrics
+    reasons = [*form.premises(promise, timeline, sources=sources), *premise.flow(timeline)]
+    if reasons or seen is None:
+        return unproven(clause, "; ".join(reasons))
+    page = seen.pages[-1]
+    if form.refused(page) or not form.own(promise, page):
+        return unproven(clause, f"{promise.name} cannot be read on the page: see metric/{promise.name}")
+    if any(page.counts[name] > len(page.named(name)) for name in page.counts if form.base(promise, name)):
+        return unproven(clause, f"{promise.name} has too many series to add up: see metric/{promise.name}")
+    try:
+        return _JUDGES[relation](_Case(clause=clause, promise=promise, metrics=metrics, timeline=timeline, seen=seen))
+    except _Unknown as unknown:
+        return unproven(clause, str(unknown))
+
+
+# --- what is counted ----------------------------------------------------------------------------------------------
+
+
+def _requests(case: _Case) -> Verdict:
+    amounts = [
+        _Amount(labels={"agent": each.agent, "status": case.metrics.outcomes[each.outcome]}) for each in case.requests
+    ]
+    return _equal(case, amounts)
+
+
+def _executions(case: _Case) -> Verdict:
+    amounts = [
+        _Amount(labels={"agent": each.agent, "status": case.metrics.outcomes[each.outcome]}) for each in _executed(case)
+    ]
+    return _equal(case, amounts)
+
+
+def _errors(case: _Case) -> Verdict:
+    """The kind is what the model server did: 499 there is a client that gave up, any other failure its own."""
+    answered = {each.request_id: each.status for each in case.seen.billed}
+
+    def kind(request: Request) -> str | None:
+        status = answered.get(request.request_id, 0)
+        if status == 499:
+            return case.metrics.kinds["timed_out"]
+        return case.metrics.kinds["failed"] if status >= 400 else None
+
+    amounts = [
+        _Amount(labels={"agent": each.agent, "kind": kind(each)})
+        for each in case.timeline.ledger.outcome(Outcome.ERROR).requests
+    ]
+    return _equal(case, amounts)
+
+
+def _tokens(case: _Case) -> Verdict:
+    return _equal(case, _bill(case))
+
+
+def _cost(case: _Case) -> Verdict:
+    prices = {price.model: price for price in case.metrics.prices}
+    amounts = []
+    for each in _bill(case):
+        price = prices.get(str(each.labels["model"]))
+        if price is None:
+            raise _Unknown(f"the contract has no price of {each.labels['model']}")
+        rate = price.prompt if each.labels["type"] == "prompt" else price.completion
+        labels = {name: value for name, value in each.labels.items() if name != "type"}
+        amounts.append(_Amount(labels=labels, much=each.much * rate / 1000))
+    return _equal(case, amounts)
+
+
+def _bill(case: _Case) -> list[_Amount]:
+    """The tokens that the model server counted; whose they were is told by the request's id, where it was passed on."""
+    agents = {each.request_id: each.agent for each in case.requests}
+    if not any(each.prompt_tokens or each.completion_tokens for each in case.seen.billed):
+        raise _Unknown("the model server counted no token")
+    return [
+        _Amount(labels={"agent": agents.get(each.request_id), "model": each.model, "type": kind}, much=tokens)
+        for each in case.seen.billed
+        for kind, tokens in (("prompt", each.prompt_tokens), ("completion", each.completion_tokens))
+        if tokens
+    ]
+
+
+def _executed(case: _Case) -> tuple[Request, ...]:
+    """A request that is refused as its client's mistake is not executed."""
+    return case.timeline.ledger.outcome(Outcome.SUCCESS, Outcome.ERROR).requests
+
+
+def _equal(case: _Case, amounts: Sequence[_Amount]) -> Verdict:
+    """Every sum by the labels equals what was expected, and so do the totals."""
+    samples = case.page.named(case.promise.name)
+    unknown = {label for each in amounts for label, value in each.labels.items() if value is None}
+    # A label that a series lacks is told by the clause of the name; the numbers are still compared by the others.
+    common = set.intersection(*(set(sample.labels) for sample in samples)) if samples else set()
+    labels = [label for label in case.promise.labels if label not in unknown and label in common]
+    expected: defaultdict[Key, list[float]] = defaultdict(list)
+    for each in amounts:
+        expected[tuple(str(each.labels[label]) for label in labels)].append(each.much)
+    observed: defaultdict[Key, list[float]] = defaultdict(list)
+    for sample in samples:
+        observed[tuple(sample.labels[label] for label in labels)].append(sample.value)
+    findings = []
+    for key in sorted({*expected, *observed}):
+        wanted, has = math.fsum(expected.get(key, ())), math.fsum(observed.get(key, ()))
+        if not math.isclose(wanted, has, rel_tol=EXACT, abs_tol=1e-12):
+            pairs = ", ".join(f"{label}={value!r}" for label, value in zip(labels, key, strict=True))
+            query = f"{case.promise.name}{{{pairs}}}"
+            findings.append(Finding(expected=f"{wanted:.12g}", observed=f"{has:.12g}", query=query))
+    wanted = math.fsum(each.much for each in amounts)
+    has = math.fsum(sample.value for sample in samples)
+    by = f" by {', '.join(labels)}" if labels else ""
+    if findings:
+        all_of_it = f"{wanted:.12g} {case.promise.unit} in total"
+        total = Finding(expected=all_of_it, observed=f"{has:.12g}", clients=_clients(case))
+        return broken(
+            case.clause, "does not count what happened", total, *findings[: form.SHOWN], observations=len(amounts)
+        )
+    untold = f"; {', '.join(sorted(unknown))} cannot be told" if unknown else ""
+    reason = f"{has:.12g} {case.promise.unit}{by}, as counted outside{untold}"
+    return holds(case.clause, observations=len(amounts), reason=reason)
+
+
+def _clients(case: _Case) -> str:
+    ended = Counter(each.outcome for each in case.requests)
+    parts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(ended.items()))
+    return f"{len(case.requests)} requests: {parts}"
+
+
+# --- durations ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Duration:
+    """Between what the service may have measured of one request, in the document's seconds."""
+
+    agent: str
+    least: float
+    most: float
+
+
+def _latency(case: _Case) -> Verdict:
+    return _durations(case, case.requests)
+
+
+def _execution_latency(case: _Case) -> Verdict:
+    return _durations(case, _executed(case))
+
+
+def _durations(case: _Case, requests: Sequence[Request]) -> Verdict:
+    """
+    By agent the count is exact, and what the service measured lies between two bounds for the sum and each bucket.
+
+    Above by the client's latency, since the service is a part of it. Below by the same less what a request takes beside
+    waiting: at most as long as the longest of those for which the model server did not wait.
+    """
+    if form.malformed(case.promise, case.page):
+        raise _Unknown(f"{case.promise.name} is no histogram to be read: see metric/{case.promise.name}/type")
+    stalled = {each.request_id for each in case.seen.billed if each.stalled}
+    slow = [each.latency for each in requests if each.request_id in stalled]
+    beside = max((each.latency for each in requests if each.request_id not in stalled), default=0.0)
+    if not slow or not beside or min(slow) < 1.25 * beside:
+        waits = f"the shortest that had to wait took {min(slow):.3f} s" if slow else "none had to wait"
+        raise _Unknown(f"no request was slow enough to tell by: {waits}, the longest of the others took {beside:.3f} s")
+    buckets = form.buckets_of(case.promise, case.page)
+    if not buckets or any("agent" not in dict(labels) for labels in buckets):
+        raise _Unknown(f"there are no buckets by agent: see metric/{case.promise.name}")
+    tempo = case.timeline.tempo
+    bounds = [
+        _Duration(
+            agent=each.agent,
+            least=max(0.0, each.latency - beside) * tempo if each.request_id in stalled else 0.0,
+            most=each.latency * (1 + CLOCKS) * tempo,
+        )
+        for each in requests
+    ]
+    because = (
+        f"a service's time is part of its client's; of a request that waits, {beside * tempo:.3f} s at most are not "
+        f"waiting: the longest of those that did not wait took {beside:.4f} s, times {tempo:g}, the tempo"
+    )
+    agents = {each.agent for each in requests} | {dict(labels)["agent"] for labels in buckets}
+    findings = [
+        replace(finding, because=because)
+        for agent in sorted(agents)
+        for finding in _of_agent(case, agent, [each for each in bounds if each.agent == agent])
+    ]
+    if findings:
+        return broken(
+            case.clause, "does not measure what clients saw", *findings[: form.SHOWN], observations=len(requests)
+        )
+    has = math.fsum(sample.value for sample in case.page.named(f"{case.promise.name}_sum")) / len(requests)
+    seen = math.fsum(each.latency for each in requests) / len(requests) * tempo
+    return holds(
+        case.clause,
+        observations=len(requests),
+        reason=f"{len(requests)} durations, mean {has:.3f} s where clients saw {seen:.3f} s; {len(slow)} had to wait",
+    )
+
+
+def _of_agent(case: _Case, agent: str, bounds: Sequence[_Duration]) -> Iterator[Finding]:
+    name, where = case.promise.name, f'agent="{agent}"'
+    mean = math.fsum(each.most for each in bounds) / max(1, len(bounds))
+    clients = f"{len(bounds)} requests, mean {mean:.3f} s"
+
+    def value(part: str) -> float:
+        return math.fsum(s.value for s in case.page.named(f"{name}{part}") if s.labels.get("agent") == agent)
+
+    if value("_count") != len(bounds):
+        yield Finding(
+            expected=f"{len(bounds)} durations", observed=f"{value('_count'):g}", query=f"{name}_count{{{where}}}"
+        )
+        return
+    least, most = math.fsum(each.least for each in bounds), math.fsum(each.most for each in bounds)
+    if not least <= value("_sum") <= most + CLOCKS:
+        yield Finding(
+            expected=f"between {least:.3f} and {most:.3f} s in total",
+            observed=f"{value('_sum'):.6g} s",
+            query=f"{name}_sum{{{where}}}",
+            clients=clients,
+        )
+    for labels, buckets in form.buckets_of(case.promise, case.page).items():
+        for bound, has in buckets.items() if dict(labels)["agent"] == agent else ():
+            low = sum(each.most <= bound for each in bounds)
+            high = sum(each.least <= bound for each in bounds)
+            if not low <= has <= high:
+                yield Finding(
+                    expected=f"{low} to {high} requests of at most {bound:g} s",
+                    observed=f"{has:g}",
+                    query=f'{name}_bucket{{{where}, le="{bound:g}"}}',
+                    clients=clients,
+                )
+                break
+
+
+# --- gauges -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Range:
+    low: float
+    high: float
+
+
+def _rate(case: _Case) -> Verdict:
+    window = MINUTE / case.timeline.tempo
+
+    def expect(at: float, later: float) -> _Range:
+        sure, maybe = _finished(case.requests, at, later, window)
+        return _Range(low=len(sure) / MINUTE, high=len(maybe) / MINUTE)
+
+    return _followed(case, expect, f"finished within {MINUTE:g} s (real: {window:g} s)")
+
+
+def _share(case: _Case) -> Verdict:
+    window = MINUTE / case.timeline.tempo
+    if not len(case.timeline.ledger.outcome(Outcome.ERROR)):
+        raise _Unknown("no request failed: a share of 0 would say nothing")
+
+    def expect(at: float, later: float) -> _Range:
+        sure, maybe = _finished(case.requests, at, later, window)
+        bad = (
+            sum(each.outcome is Outcome.ERROR for each in sure),
+            sum(each.outcome is Outcome.ERROR for each in maybe),
+        )
+        good = (len(sure) - bad[0], len(maybe) - bad[1])
+        low = bad[0] / (bad[0] + good[1]) if bad[0] else 0.0
+        high = bad[1] / (bad[1] + good[0]) if bad[1] else 0.0
+        return _Range(low=low, high=high)
+
+    return _followed(case, expect, f"failed within {MINUTE:g} s (real: {window:g} s)")
+
+
+def _finished(
+    requests: Iterable[Request], at: float, later: float, window: float
+) -> tuple[list[Request], list[Request]]:
+    """Those that a window which ended in [at, later] holds for sure, and those that it may hold."""
+    sure = [each for each in requests if each.finished <= at and each.sent > later - window]
+    maybe = [each for each in requests if each.sent <= later and each.finished > at - window]
+    return sure, maybe
+
+
+def _users(case: _Case) -> Verdict:
+    """The figure may be as old as two scrape intervals: one by design, one while the service is busy."""
+    window, old = ACTIVE / case.timeline.tempo, 2 * case.timeline.scrape_interval
+    requests = case.requests
+
+    def expect(at: float, later: float) -> _Range:
+        sure = {
+            each.user
+            for each in requests
+            if each.outcome is not Outcome.REFUSED and each.finished + BESIDE <= at - old and each.sent > later - window
+        }
+        maybe = {each.user for each in requests if each.sent <= later and each.finished + BESIDE > at - old - window}
+        return _Range(low=len(sure), high=len(maybe))
+
+    about = f"active within {ACTIVE:g} s (real: {window:g} s), {old:g} s old at most"
+    return _followed(case, expect, about)
+
+
+def _followed(
+    case: _Case,
+    expect: Callable[[float, float], _Range],
+    about: str,
+) -> Verdict:
+    """
+    Every sample of a gauge lies between what a window held for sure and what it may have held.
+
+    The page was made between the sample's timestamp and the end of its scrape; a request counts somewhere between being
+    sent and being answered.
+    """
+    track = _single(case)
+    took = {
+        at: value
+        for one in case.timeline.scrape_durations
+        if one.labels.get("job") == case.promise.source
+        for at, value in one.points
+    }
+    longest = max(took.values(), default=case.timeline.scrape_interval)
+    findings, levels = [], set()
+    for at, value in track.points:
+        expected = expect(at - ALIGNMENT, at + ALIGNMENT + took.get(at, longest))
+        levels.add(expected.low)
+        slip = EXACT * max(1.0, expected.high)
+        if value is None or not expected.low - slip <= value <= expected.high + slip:
+            findings.append(
+                Finding(
+                    expected=f"{expected.low:.6g} to {expected.high:.6g} {case.promise.unit}",
+                    observed="no number" if value is None else f"{value:.6g}",
+                    query=case.promise.name,
+                    location=f"at {clock.at(at)} UTC",
+                    because=f"{about}; the scrape took {took.get(at, longest):.3f} s",
+                )
+            )
+    if findings:
+        reason = f"{len(findings)} of {len(track.points)} samples are not what clients saw"
+        return broken(case.clause, reason, *findings[: form.SHOWN], observations=len(track.points))
+    if len(levels) < 2:
+        raise _Unknown(
+            f"clients' own figure never changed ({', '.join(f'{each:g}' for each in levels)}): a constant would do"
+        )
+    values = [value for _, value in track.points if value is not None]
+    reason = (
+        f"{len(values)} samples from {min(values):.4g} to {max(values):.4g} {case.promise.unit}, each as clients saw it"
+    )
+    return holds(case.clause, observations=len(values), reason=reason)
+
+
+def _single(case: _Case) -> Track:
+    tracks = [each for each in case.seen.tracks if each.name == case.promise.name and each.points]
+    if len(tracks) != 1:
+        name = case.promise.name
+        raise _Unknown(f"Prometheus has samples of {len(tracks)} series of {name}, not of one: see metric/{name}")
+    return tracks[0]
+
+
+_OF_UPSTREAM = {
+    LedgerRelation.ERRORS,
+    LedgerRelation.TOKENS,
+    LedgerRelation.COST,
+    LedgerRelation.LATENCY,
+    LedgerRelation.EXECUTION_LATENCY,
+}
+_JUDGES: Mapping[LedgerRelation, Callable[[_Case], Verdict]] = {
+    LedgerRelation.REQUESTS: _requests,
+    LedgerRelation.EXECUTIONS: _executions,
+    LedgerRelation.ERRORS: _errors,
+    LedgerRelation.TOKENS: _tokens,
+    LedgerRelation.COST: _cost,
+    LedgerRelation.LATENCY: _latency,
+    LedgerRelation.EXECUTION_LATENCY: _execution_latency,
+    LedgerRelation.REQUEST_RATE: _rate,
+    LedgerRelation.ERROR_SHARE: _share,
+    LedgerRelation.USERS: _users,
+}
