@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from fixtures.faults.program import Phase, Program
     from fixtures.load.ledger import Ledger
     from fixtures.stack.stack import Ended, Ready, Stack
+
+DEFAULT_SUBJECT = "fixtures.gateway"
 
 
 class RunError(Exception):
@@ -104,6 +107,7 @@ class Run:
             raise RunError(f"--stack {options.stack}: is not one of {', '.join(NAMES)}{near(options.stack, NAMES)}")
         if options.timelines:
             return "stored"
+        _check_subject(options.subject)
         try:
             for name, text in read_rules(options.rules).items():
                 rewrite_rules(text, tempo=options.tempo, file=str(options.rules / name))
@@ -238,6 +242,17 @@ class Run:
         with contextlib.suppress(OSError, ValueError):
             stream.write("\n" + (f"{self._trouble}\n" if self._trouble else "") + text)
             stream.flush()
+
+
+def _check_subject(subject: str) -> None:
+    """Whether the gateway can be imported, as far as that is seen without running any of it."""
+    wanted = f"expected a Python package that has a __main__ with main(environ), such as {DEFAULT_SUBJECT}"
+    try:
+        found = importlib.util.find_spec(f"{subject}.__main__")
+    except (ImportError, ValueError, AttributeError) as error:
+        raise RunError(f"--subject {subject}: {error}; {wanted}") from error
+    if found is None:
+        raise RunError(f"--subject {subject}: has no __main__; {wanted}")
 
 
 class _Teller:

@@ -35,7 +35,7 @@ def judge(timelines: Mapping[str, Timeline], *, contract: Contract | None = None
         verdicts[verdict.clause] = verdict
 
     for module in _modules():
-        programs = {program.name for mark in _marks(module, "program") for program in mark.args}
+        programs = _programs(module)
         if programs and programs <= set(timelines):
             for test, values in _tests(module):
                 test(contract=contract, timelines=timelines, prove=prove, **values)
@@ -55,6 +55,15 @@ def covered() -> set[str]:
     return found
 
 
+def files(timelines: Mapping[str, Timeline]) -> tuple[str, ...]:
+    """The test files whose programs are all among `timelines`, from the checkout's folder."""
+    return tuple(
+        module.__name__.replace(".", "/") + ".py"
+        for module in _modules()
+        if (programs := _programs(module)) and programs <= set(timelines)
+    )
+
+
 def ladders() -> tuple[Ladder, ...]:
     """The ladder of each scenario that has one."""
     return tuple(ladder for module in _modules() for ladder in vars(module).values() if isinstance(ladder, Ladder))
@@ -70,6 +79,10 @@ def _modules() -> Iterator[ModuleType]:
         for found in pkgutil.iter_modules(package.__path__):
             if found.name.startswith("test_"):
                 yield import_module(f"{package.__name__}.{found.name}")
+
+
+def _programs(module: ModuleType) -> set[str]:
+    return {program.name for mark in _marks(module, "program") for program in mark.args}
 
 
 def _marks(place: object, name: str) -> list[Any]:
