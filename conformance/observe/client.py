@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 
 class ObserveError(Exception):
-    """A backend did not answer, or not as its interface says; what it said is in the message."""
+    """
+    A backend did not answer, or not as its interface says; what it said is in the message.
+
+    `status` is that of its HTTP answer, where there was one and it was not 200.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,5 +96,7 @@ class Client:
         except httpx.HTTPError as error:
             raise ObserveError(f"{self.name}: GET {path}: {type(error).__name__}: {error}") from error
         if answer.status_code != httpx.codes.OK:
-            raise ObserveError(f"{self.name}: GET {path}: {answer.status_code} {answer.text.strip()[:300]}")
+            raise ObserveError(
+                f"{self.name}: GET {path}: {answer.status_code} {answer.text.strip()[:300]}", status=answer.status_code
+            )
         return answer
