@@ -216,7 +216,11 @@ def own(promise: MetricPromise, page: Page) -> tuple[Sample, ...]:
 
 def declares(promise: MetricPromise, page: Page) -> str:
     """The TYPE that the page gives the metric, also without a series of it."""
-    return _type(promise, page.types)
+    family = promise.name.removesuffix("_total")
+    # A family that has series of its own is another metric.
+    return _type(
+        promise, {name: kind for name, kind in page.types.items() if name != family or name not in page.counts}
+    )
 
 
 def _type(promise: MetricPromise, types: Mapping[str, str]) -> str:
@@ -506,20 +510,16 @@ def _busy(promise: MetricPromise, track: Track, seen: MetricsSeen, timeline: Tim
 
 def _memory(promise: MetricPromise, track: Track, seen: MetricsSeen) -> Iterator[Finding]:
     """The working set is in the usage, the usage is in the limit, and both are of the size of the process."""
-    same = {
-        other.name: dict(other.points)
-        for other in seen.tracks
-        if {**other.labels, "__name__": ""} == {**track.labels, "__name__": ""}
-    }
-    most = [same.get(LIMIT, {})]
-    if "working_set" in promise.name:
-        most.append(same.get(promise.name.replace("working_set", "usage"), {}))
+    same = [one for one in seen.tracks if {**one.labels, "__name__": ""} == {**track.labels, "__name__": ""}]
+    # The limit is stamped by the scrape, a usage by cAdvisor: only usages can be compared sample by sample.
+    limits = [value for one in same if one.name == LIMIT for _, value in one.points if value]
+    usage = promise.name.replace("working_set", "usage")
+    used = {at: value for one in same if one.name == usage for at, value in one.points}
     for at, value in track.points:
-        for above in most:
-            limit = above.get(at)
-            if value is not None and limit and value > limit:
-                yield Finding(expected=f"at most {limit:.0f} bytes", observed=f"{value:.0f}", query=promise.name)
-                return
+        most = min([*limits, *filter(None, [used.get(at)])], default=math.inf)
+        if value is not None and value > most:
+            yield Finding(expected=f"at most {most:.0f} bytes", observed=f"{value:.0f}", query=promise.name)
+            return
     value = track.points[-1][1]
     if seen.memory and value is not None and not seen.memory / MEMORY_FACTOR <= value <= seen.memory * MEMORY_FACTOR:
         yield Finding(
