@@ -27,6 +27,7 @@ SIMULATE, REPORT = "conformance.simulate", "conformance.report"
 MAY_IMPORT = {
     CORE: set(),
     LANGUAGE: set(),
+    "fixtures.ballast": set(),
     "fixtures.gateway": set(),
     "fixtures.upstream": set(),
     "fixtures.receivers": set(),
