@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from fixtures.stack.stack import Ended, Ready, Stack
 
 DEFAULT_SUBJECT = "fixtures.gateway"
+ROOM, ROOM_PER_CELL = 40, 6
+"""MiB that a run writes: PostgreSQL, Loki and the logs; and each cell's Prometheus with its gateway's log."""
 
 
 class RunError(Exception):
@@ -108,6 +110,7 @@ class Run:
         if options.timelines:
             return "stored"
         _check_subject(options.subject)
+        _check_room(options.run_dir or Path(".runs"), cells=len(self._programs))
         try:
             for name, text in read_rules(options.rules).items():
                 rewrite_rules(text, tempo=options.tempo, file=str(options.rules / name))
@@ -253,6 +256,17 @@ def _check_subject(subject: str) -> None:
         raise RunError(f"--subject {subject}: {error}; {wanted}") from error
     if found is None:
         raise RunError(f"--subject {subject}: has no __main__; {wanted}")
+
+
+def _check_room(place: Path, *, cells: int) -> None:
+    """A disk that fills in the middle ends components at random; so the room is asked for before anything starts."""
+    there = next(folder for folder in (place.absolute(), *place.absolute().parents) if folder.exists())
+    free, needed = shutil.disk_usage(there).free >> 20, ROOM + ROOM_PER_CELL * cells
+    if free < needed:
+        raise RunError(
+            f"{there}: {free} MiB are free, and a run of {cells} cells writes about {needed} MiB; make room or choose "
+            "another place with --run-dir"
+        )
 
 
 class _Teller:

@@ -9,6 +9,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -318,3 +319,14 @@ def test_a_run_never_writes_over_another(tmp_path: Path) -> None:
     (tmp_path / "report.json").touch()
 
     assert f"--run-dir {tmp_path}: is not empty" in refused(options(tmp_path, run_dir=tmp_path))
+
+
+def test_a_full_disk_is_seen_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The message has the place, what is free there and what is needed.
+    """
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=5 << 20))
+    said = refused(options(tmp_path))
+
+    assert said.startswith(f"{tmp_path}: 5 MiB are free, and a run of 0 cells writes about ")
+    assert not (tmp_path / "run").exists()
