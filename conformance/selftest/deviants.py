@@ -849,6 +849,7 @@ ELSEWHERE: Mapping[str, str] = {
     "health/*": "test_judge_health.py",
     "probe/*": "test_judge_health.py",
     "uptime/*": "test_judge_health.py",
+    "metric/*": "test_judge_metrics.py",
     "trace/*": "test_judge_traces.py",
 }
 """By pattern of clauses: the file of self-tests beside this one that breaks them, where no recorded timeline can."""

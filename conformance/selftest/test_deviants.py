@@ -50,7 +50,8 @@ def test_a_deviant_turns_exactly_its_clauses(deviant: Deviant) -> None:
     """
     What is bent in one way breaks or unproves exactly the clauses that the way concerns, and says how.
     """
-    verdicts = judged_here(deviant.bent(timelines()))
+    sound = {clause for clause, each in judged_here(timelines()).items() if each.status is Status.HOLDS}
+    verdicts = {clause: each for clause, each in judged_here(deviant.bent(timelines())).items() if clause in sound}
     expected = dict.fromkeys(verdicts, Status.HOLDS)
     for status in (Status.BROKEN, Status.UNPROVEN, Status.UNSUPPORTED):
         expected |= dict.fromkeys(getattr(deviant, status.value), status)
