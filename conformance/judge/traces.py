@@ -33,7 +33,7 @@ EDGE = 0.002
 LATE = 5.0
 """Seconds after a request's end by which its trace is found: how long a batch of spans waits by default."""
 
-SHARE = 0.1
+SHARE = 0.05
 """Half of all spans last at least this share of their clients' latency; the rest is the way there and back."""
 
 TOLD = 0.0005
@@ -63,10 +63,13 @@ class _Faults:
 
     counts: dict[str, int] = field(default_factory=dict)
     findings: dict[str, Finding] = field(default_factory=dict)
+    of_all: set[str] = field(default_factory=set)
 
-    def add(self, kind: str, finding: Finding) -> None:
+    def add(self, kind: str, finding: Finding, *, of_all: bool = False) -> None:
         self.counts[kind] = self.counts.get(kind, 0) + 1
         self.findings.setdefault(kind, finding)
+        if of_all:
+            self.of_all.add(kind)
 
     def of(self, case: _Case, kind: str, *, expected: str, observed: str, because: str = "") -> None:
         """One deviation of one request."""
@@ -76,7 +79,9 @@ class _Faults:
     def verdict(self, clause: str, *, of: int, good: str) -> Verdict:
         if not self.counts:
             return holds(clause, observations=of, reason=good)
-        said = "; ".join(f"{kind} ({count} of {of})" for kind, count in self.counts.items())
+        # A median is one deviation of many requests, and has no count.
+        counted = {kind: f" ({count} of {of})" for kind, count in self.counts.items() if kind not in self.of_all}
+        said = "; ".join(f"{kind}{counted.get(kind, '')}" for kind in self.counts)
         return broken(clause, said, *self.findings.values(), observations=of)
 
 
@@ -297,37 +302,39 @@ def _discreet(cell: str, case: _Case, faults: _Faults) -> None:
 def _lengths(
     timeline: Timeline, judged: Sequence[tuple[Request, TracedSpan]], seen: TracesSeen, faults: _Faults
 ) -> None:
-    """No span is too short: in the median of an agent and an outcome, for a single one of a few ms says little."""
-    groups: dict[tuple[str, Outcome], list[tuple[Request, TracedSpan]]] = {}
+    """No span is too short, nor of another length than the answers told: in the median, for single ones say little."""
+    shares: dict[Outcome, list[float]] = {}
+    told: dict[str, list[float]] = {}
     for request, span in judged:
-        groups.setdefault((request.agent, request.outcome), []).append((request, span))
-    for (agent, outcome), pairs in groups.items():
-        share = median(span.seconds / request.latency if request.latency > 0 else 1.0 for request, span in pairs)
-        if share < SHARE:
+        if request.latency > 0:
+            shares.setdefault(request.outcome, []).append(span.seconds / request.latency)
+        if request.reported_ms is not None:
+            difference = span.seconds - request.reported_ms / 1000 / timeline.tempo
+            told.setdefault(request.agent, []).append(difference)
+    for outcome, values in shares.items():
+        if median(values) < SHARE:
             faults.add(
                 "the spans are shorter than what clients saw",
                 Finding(
                     expected=f"at least {SHARE:.0%} of the clients' latency, in the median",
-                    observed=f"{share:.1%} ({len(pairs)} of {agent} that ended in {outcome})",
+                    observed=f"{median(values):.1%} ({len(values)} that ended in {outcome})",
                     query=seen.query,
                 ),
+                of_all=True,
             )
-        told = [
-            span.seconds - request.reported_ms / 1000 / timeline.tempo
-            for request, span in pairs
-            if request.reported_ms is not None
-        ]
-        slack = TOLD + 0.0005 / timeline.tempo
-        if told and abs(median(told)) > slack:
+    slack = TOLD + 0.0005 / timeline.tempo
+    for agent, values in told.items():
+        if abs(median(values)) > slack:
             faults.add(
                 "the spans are not as long as the answers told",
                 Finding(
                     expected=f"the execution_time_ms of the answers, divided by the tempo ({timeline.tempo:g})",
-                    observed=f"{median(told) * 1000:+.2f} ms in the median ({len(told)} of {agent})",
+                    observed=f"{median(values) * 1000:+.2f} ms in the median ({len(values)} of {agent})",
                     because=f"± {slack * 1000:.2f} ms = {TOLD * 1000:g} between the two readings + half of a "
                     f"rounded ms / {timeline.tempo:g}",
                     query=seen.query,
                 ),
+                of_all=True,
             )
 
 
