@@ -2,8 +2,9 @@
 Errors below and above the documented rate: one cell stays just short of the threshold, one passes it and recovers.
 
 Lengths are the document's time. The window of the alert is 5 min and its `for` 5 min, scrapes and evaluations come
-every 15 s: a step needs 5 min 15 s and a scrape to reach the measure, and must then hold for 5 min 45 s. Above, the
-alert must go on firing for longer than Alertmanager's timers, which have a floor of a real second each.
+every 15 s: a step needs 5 min 15 s and a scrape to reach the measure, and must then hold for 5 min 45 s. The recovery
+lasts longer than a window, so that a measure which never returns is seen not to. Above, the alert must go on firing for
+longer than Alertmanager's timers, which have a floor of a real second each.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ ABOVE = Program(
     phases=(
         QUIET,
         Phase(name="above", load=LOAD, lasts=timedelta(minutes=13, seconds=15), faults=(_errors(1.1 * THRESHOLD),)),
-        Phase(name="recovery", load=LOAD, lasts=timedelta(minutes=4, seconds=15)),
+        Phase(name="recovery", load=LOAD, lasts=timedelta(minutes=5, seconds=45)),
     ),
     rungs={"above": 1.1 * THRESHOLD},
     quantity="errors/s",
