@@ -818,7 +818,7 @@ def test_a_value_of_another_kind_never_loads(scratch: Path, where: tuple[str, tu
     Nothing, a flag, a list or a mapping in place of any other value is refused.
     """
     name, path = where
-    flag = path[-1] in {"send_resolved", "resolved_notification"}
+    flag = path[-1] in {"send_resolved", "resolved_notification", "nullable"}
 
     def replace(inner: dict[str, Any], key: str) -> None:
         inner[key] = 0 if flag and isinstance(junk, bool) else junk
