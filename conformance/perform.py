@@ -29,7 +29,7 @@ from fixtures.language.logql import narrowed
 from fixtures.spans import send
 from fixtures.stack import secrets
 from fixtures.stack.components import JAEGER
-from fixtures.stack.stack import CellSpec, Subject, standing
+from fixtures.stack.stack import AGAIN, CellSpec, Subject, standing
 from fixtures.stack.tempo import rewrite_expression
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Stage:
             return
         for name in attempts:
             stack.lower_cell(name)
-        specs = {f"{name}-again": self._programs[name] for name in attempts}
+        specs = {f"{name}{AGAIN}": self._programs[name] for name in attempts}
         stack.raise_cells([self._spec(program, self._settings.tempo / 2, cell) for cell, program in specs.items()])
         stack.await_ready()
         self._round(stack, specs, attempts)

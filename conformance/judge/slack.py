@@ -34,10 +34,11 @@ class Bounds:
     window: float
     for_: float
     effective_for: float
+    housekeeping: float = 0.0
 
     @property
     def reach(self) -> float:
-        return self.window + self.scrape + self.longest_scrape
+        return self.window + self.scrape + self.longest_scrape + self.housekeeping
 
     @property
     def hold(self) -> float:
@@ -48,6 +49,7 @@ class Bounds:
         return (
             f"reach {self.reach:.2f} s = window {self.window:g} s + scrape {self.scrape:g} s "
             f"+ longest scrape {self.longest_scrape:.3f} s"
+            + (f" + cAdvisor's housekeeping {self.housekeeping:g} s" if self.housekeeping else "")
         )
 
     def hold_text(self) -> str:
@@ -67,6 +69,8 @@ def bounds(alert: AlertPromise, timeline: Timeline) -> Bounds:
         window=window(alert.measure) / timeline.tempo,
         for_=waits,
         effective_for=math.ceil(round(waits / interval, 6)) * interval,
+        # cAdvisor looks at a group as often as it is scraped, and its samples carry the time of that look.
+        housekeeping=timeline.scrape_interval if "container_" in alert.measure else 0.0,
     )
 
 
