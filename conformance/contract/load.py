@@ -56,7 +56,16 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 SHIPPED = Path(__file__).parent / "documents"
-DOCUMENTS = ("targets.yaml", "metrics.yaml", "alerts.yaml", "routes.yaml", "logs.yaml", "health.yaml", "traces.yaml")
+DOCUMENTS = (
+    "targets.yaml",
+    "metrics.yaml",
+    "alerts.yaml",
+    "routes.yaml",
+    "logs.yaml",
+    "health.yaml",
+    "traces.yaml",
+    "agreement.yaml",
+)
 
 _OUTCOMES = ("success", "error", "refused")
 _KINDS = ("failed", "timed_out")
@@ -97,6 +106,7 @@ def load(directory: Path | None = None) -> Contract:
         logs=_logs(readers["logs.yaml"]),
         traces=_traces(readers["traces.yaml"]),
         health=_health(readers["health.yaml"]),
+        agreement=_agreement(readers["agreement.yaml"]),
     )
 
 
@@ -502,6 +512,12 @@ def _selection(entry: Reader) -> Selection:
         any_of=entry.texts("any_of") if entry.has("any_of") else (),
         above=entry.number("above") if entry.has("above") else None,
     )
+
+
+def _agreement(document: Reader) -> Promise:
+    said = _promise(document.mapping("signals"))
+    document.finish()
+    return said
 
 
 def _health(document: Reader) -> Health:

@@ -585,6 +585,7 @@ class Contract:
     logs: Logs
     health: Health
     traces: Traces
+    agreement: Promise
 
     def alert(self, name: str) -> AlertPromise:
         return _find("alert", name, {each.name: each for each in self.alerts})
@@ -626,7 +627,25 @@ class Contract:
             for alert in self.alerts
             for clause in alert.clauses(delivery=self.route(alert.shipped.severity).document)
         ]
-        return (*targets, *self.metrics.clauses(), *alerts, *self.health.clauses(), *self.traces.clauses())
+        return (
+            *targets,
+            *self.metrics.clauses(),
+            *alerts,
+            *self.logs.clauses(),
+            *self.health.clauses(),
+            *self.traces.clauses(),
+            self._agreement(),
+        )
+
+    def _agreement(self) -> Clause:
+        said = self.agreement
+        return Clause(
+            id="signals/agree",
+            signal=Signal.AGREEMENT,
+            level=said.level,
+            promise=said.promise,
+            document=said.document,
+        )
 
     def clause(self, clause_id: str) -> Clause:
         return _find("clause", clause_id, {each.id: each for each in self.clauses()})

@@ -847,9 +847,11 @@ CATALOGUE = (*RULES, *SUBJECTS, *BEHAVIOUR, *PAGES, *TARGETS, *PREMISES)
 
 ELSEWHERE: Mapping[str, str] = {
     "health/*": "test_judge_health.py",
+    "signals/*": "test_judge_agree.py",
     "probe/*": "test_judge_health.py",
     "uptime/*": "test_judge_health.py",
     "metric/*": "test_judge_metrics.py",
     "trace/*": "test_judge_traces.py",
+    "log/*": "test_judge_logs.py",
 }
 """By pattern of clauses: the file of self-tests beside this one that breaks them, where no recorded timeline can."""
