@@ -36,8 +36,11 @@ LATE = 5.0
 SHARE = 0.05
 """Half of all spans last at least this share of their clients' latency; the rest is the way there and back."""
 
-TOLD = 0.0005
-"""Seconds by which the spans' length may differ, in the median, from the time that the answers told."""
+TOLD, TOLD_SHARE = 0.0005, 0.1
+"""How far the median length of spans may lie from the time that the answers told: seconds, and a share of it."""
+
+FEW = 10
+"""Executions of one agent below which their median is too much at the mercy of one pause of the machine."""
 
 AGENT = "agent.name"
 DATABASE = ("db.system.name", "db.system")
@@ -304,13 +307,13 @@ def _lengths(
 ) -> None:
     """No span is too short, nor of another length than the answers told: in the median, for single ones say little."""
     shares: dict[Outcome, list[float]] = {}
-    told: dict[str, list[float]] = {}
+    told: dict[str, list[tuple[float, float]]] = {}
     for request, span in judged:
         if request.latency > 0:
             shares.setdefault(request.outcome, []).append(span.seconds / request.latency)
         if request.reported_ms is not None:
-            difference = span.seconds - request.reported_ms / 1000 / timeline.tempo
-            told.setdefault(request.agent, []).append(difference)
+            seconds = request.reported_ms / 1000 / timeline.tempo
+            told.setdefault(request.agent, []).append((seconds, span.seconds - seconds))
     for outcome, values in shares.items():
         if median(values) < SHARE:
             faults.add(
@@ -322,20 +325,29 @@ def _lengths(
                 ),
                 of_all=True,
             )
-    slack = TOLD + 0.0005 / timeline.tempo
-    for agent, values in told.items():
-        if abs(median(values)) > slack:
+    for agent, pairs in _pooled(told).items():
+        length, difference = (median(each) for each in zip(*pairs, strict=True))
+        rounding = 0.0005 / timeline.tempo
+        slack = TOLD + TOLD_SHARE * length + rounding
+        if abs(difference) > slack:
             faults.add(
                 "the spans are not as long as the answers told",
                 Finding(
                     expected=f"the execution_time_ms of the answers, divided by the tempo ({timeline.tempo:g})",
-                    observed=f"{median(values) * 1000:+.2f} ms in the median ({len(values)} of {agent})",
-                    because=f"± {slack * 1000:.2f} ms = {TOLD * 1000:g} between the two readings + half of a "
-                    f"rounded ms / {timeline.tempo:g}",
+                    observed=f"{difference * 1000:+.2f} ms in the median ({len(pairs)} of {agent})",
+                    because=f"± {slack * 1000:.2f} ms = {TOLD * 1000:g} between the two readings + {TOLD_SHARE:.0%} of "
+                    f"{length * 1000:.2f} ms + {rounding * 1000:.2f} rounded",
                     query=seen.query,
                 ),
                 of_all=True,
             )
+
+
+def _pooled(told: dict[str, list[tuple[float, float]]]) -> dict[str, list[tuple[float, float]]]:
+    """By agent, and together those of agents that were asked too rarely for a median of their own."""
+    found = {agent: pairs for agent, pairs in told.items() if len(pairs) >= FEW}
+    few = [pair for pairs in told.values() if len(pairs) < FEW for pair in pairs]
+    return {**found, **({"agents with few requests": few} if few else {})}
 
 
 # --- one request

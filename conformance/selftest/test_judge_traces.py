@@ -304,6 +304,12 @@ DEVIANTS = (
         words=("the execution is there more than once (1 of 200)",),
     ),
     Deviant(
+        name="every span sent twice",
+        seen=lambda: bent(traces=tuple(replace(each, spans=each.spans * 2) for each in traced(RUN).traces)),
+        broken=(LEDGER,),
+        words=("the execution is there more than once (200 of 200)",),
+    ),
+    Deviant(
         name="one trace late",
         seen=lambda: first(lambda trace: replace(trace, absent_until=REQUESTS[trace.trace_id].finished + 6)),
         broken=(LEDGER,),
@@ -620,13 +626,13 @@ KEPT = (*traced(RUN).traces, *(own_trace(each) for each in OWN))
 SAMPLED = PortSeen(port=5778, address="127.0.0.1:1", query="GET /sampling", found=True, said="{}")
 
 
-def observed(jaeger: Jaeger, *, sent: Sequence[SentSpan] = OWN, budget: float = 0.0) -> Timeline:
+def observed(jaeger: Jaeger, *, of: Timeline = RUN, sent: Sequence[SentSpan] = OWN, budget: float = 0.0) -> Timeline:
     """
-    The recorded run with its traces read again, from `jaeger`.
+    A run with its traces read again, from `jaeger`.
     """
     with jaeger.client() as client:
-        seen = observing.traces(client, RUN.ledger, sent=sent, ports={observing.QUERYING: "127.0.0.1:1"}, budget=budget)
-    return replace(RUN, traces=replace(seen, ports=(*seen.ports, SAMPLED)))
+        seen = observing.traces(client, of.ledger, sent=sent, ports={observing.QUERYING: "127.0.0.1:1"}, budget=budget)
+    return replace(of, traces=replace(seen, ports=(*seen.ports, SAMPLED)))
 
 
 def test_what_is_read_is_what_jaeger_keeps() -> None:
