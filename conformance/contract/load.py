@@ -67,6 +67,7 @@ DOCUMENTS = (
     "agreement.yaml",
 )
 
+_NO_NEED = ("nothing",)
 _OUTCOMES = ("success", "error", "refused")
 _KINDS = ("failed", "timed_out")
 _MIRRORED = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
@@ -562,7 +563,7 @@ def _probe(entry: Reader) -> ProbePromise:
         shipped_path=_path(entry, "shipped_path"),
         initial_delay=entry.duration("initial_delay"),
         period=_period(entry, "period"),
-        needs=entry.texts("needs") if entry.has("needs") else (),
+        needs=() if (needs := entry.texts("needs")) == _NO_NEED else needs,
         corrections=tuple(_correction(each) for each in corrections),
         level=entry.choice("level", Level),
         promise=entry.text("promise"),
