@@ -15,10 +15,11 @@ from conformance.contract.model import Contract
 from conformance.simulate.promtool import Series
 
 STEP_MS: Final = 15_000
-CALM: Final = 24
-"""Samples before an incident begins: six minutes, longer than any range of the documented rules."""
-LASTS: Final = 56
-AFTER: Final = 36
+CALM: Final = 22
+"""Samples before an incident begins: five and a half minutes, longer than any range of the documented rules."""
+LASTS: Final = 48
+"""Twelve minutes: a range fills, a wait passes, and some evaluations are left."""
+AFTER: Final = 26
 ALL: Final = CALM + LASTS + AFTER
 BEGINS_MS: Final = CALM * STEP_MS
 ENDS_MS: Final = (ALL - 1) * STEP_MS
@@ -213,12 +214,14 @@ def world(incident: Incident, names: Iterable[str] | None = None) -> tuple[Serie
 
 def _rungs(alert: str, quantity: str, threshold: float, unit: str) -> Iterator[Incident]:
     for rung in RUNGS:
-        value = threshold * rung
+        value = round(threshold * rung) if quantity == "database" else threshold * rung
         series = _at(quantity, value)
         if series:
             yield Incident(
                 name=f"{alert} at {rung:g}",
-                words=f"{_QUANTITIES[quantity]} at {value:g} {unit} for fourteen minutes",
+                words=f"{_QUANTITIES[quantity]} {value:g} {unit} for twelve minutes".replace(
+                    " ratio ", " of the limit "
+                ),
                 bends=quantity,
                 series=series,
                 rung=rung,
@@ -226,10 +229,10 @@ def _rungs(alert: str, quantity: str, threshold: float, unit: str) -> Iterator[I
 
 
 _QUANTITIES: Final = {
-    "errors": "errors",
-    "latency": "the slowest twentieth of the requests",
-    "memory": "the working set",
-    "database": "connections",
+    "errors": "there are",
+    "latency": "every request takes",
+    "memory": "the working set is",
+    "database": "there are",
 }
 LADDERS: Final[Mapping[str, str]] = {
     "HighErrorRate": "errors",
@@ -283,9 +286,9 @@ def _flap(on: float, off: float, on_for: int, off_for: int) -> list[tuple[float,
 def incidents() -> tuple[Incident, ...]:
     """The written set: bursts, leaks, flaps, one noisy label set, restarts, missing targets, and what misleads."""
     quiet = _errors(counted([(0, ALL)]), "b")
-    leak: list[tuple[float, int]] = [(0.0, CALM), *((0.025 * step, 4) for step in range(1, 15)), (0.0, AFTER)]
-    restart = f"{counted([(0.0, CALM), (0.15, 28)])} {counted([(0.15, 28), (0.0, AFTER)])}"
-    lost = f"{counted([(0.0, CALM), (0.12, 28)])} _ {counted([(0.12, 27), (0.0, AFTER)], start=0.12 * 15 * 30)}"
+    leak: list[tuple[float, int]] = [(0.0, CALM), *((0.03 * step, 4) for step in range(1, 13)), (0.0, AFTER)]
+    restart = f"{counted([(0.0, CALM), (0.15, 24)])} {counted([(0.15, 24), (0.0, AFTER)])}"
+    lost = f"{counted([(0.0, CALM), (0.12, 24)])} _ {counted([(0.12, 23), (0.0, AFTER)], start=0.12 * 15 * 26)}"
     rows: list[tuple[str, str, str, tuple[Series, ...]]] = [
         (
             "error burst",
@@ -307,7 +310,7 @@ def incidents() -> tuple[Incident, ...]:
         ),
         (
             "slow leak of errors",
-            "errors grow from none to 0.35/s within fourteen minutes",
+            "errors grow from none to 0.36/s within twelve minutes",
             "errors",
             (_errors(counted(leak)), quiet),
         ),
@@ -344,7 +347,7 @@ def incidents() -> tuple[Incident, ...]:
         ),
         (
             "gateway down",
-            "the gateway's scrapes fail for fourteen minutes",
+            "the gateway's scrapes fail for twelve minutes",
             "gateway",
             _gateway([(1, CALM), (0, LASTS), (1, AFTER)]),
         ),
@@ -417,13 +420,13 @@ def incidents() -> tuple[Incident, ...]:
         ),
         (
             "memory leak",
-            "the working set grows from 40 % to 96 % of the limit",
+            "the working set grows from 40 % to 98 % of the limit",
             "memory",
             _memory(
                 values(
                     [
                         (0.4 * _LIMIT, CALM),
-                        *((0.4 * _LIMIT + step * 1e7, 1) for step in range(1, LASTS + 1)),
+                        *((0.4 * _LIMIT + step * 1.2e7, 1) for step in range(1, LASTS + 1)),
                         (0.4 * _LIMIT, AFTER),
                     ]
                 )

@@ -28,7 +28,7 @@ from conformance.simulate import incidents as written
 from conformance.simulate import stories
 from conformance.simulate.cases import KeptCase, ValueCheck
 from conformance.simulate.incidents import LADDERS, Incident
-from conformance.simulate.mutate import NORMAL_FORM, Mutant, RouteMutant
+from conformance.simulate.mutate import NORMAL_FORM, Mutant, RouteMutant, mutants, route_mutants
 from conformance.simulate.promtool import Answer, Ask, Case, Measured, Promtool, Sheet
 from conformance.simulate.stories import Story
 from fixtures.language import promql
@@ -42,6 +42,9 @@ _MARK: Final = re.compile(r"__m(\d+)\b")
 _FIRST_RUNGS: Final = (0.95, 1.05)
 _SECOND_RUNGS: Final = (1.0, 2.0)
 _ROUNDS: Final = 20
+_TRUTH: Final = "simulated_truth"
+CONSTANT_LABELS: Final = frozenset({"job", "instance", "server"})
+"""What the contract's targets keep constant: one instance of each job, one database server."""
 AMTOOL_BUDGET: Final = timedelta(seconds=20)
 
 Rule = AlertRule | RecordingRule
@@ -130,17 +133,6 @@ class Routes:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Truth:
-    """When the documented condition holds in an incident, by the contract's measure and not by any rule."""
-
-    begins: int | None = None
-    fires: int | None = None
-    """The first evaluation by which it has held for the whole documented wait."""
-    ends: int | None = None
-    samples: int = 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class MutationReport:
     """All that was judged, for the shipped rules in the order of their files."""
 
@@ -196,9 +188,10 @@ class Bench:
     full: bool = False
     """Run everything against every mutant, instead of stopping at its first kill."""
 
-    def judge(self, mutants: Sequence[Mutant]) -> tuple[Judged, ...]:
+    def judge(self, wrong: Sequence[Mutant]) -> tuple[Judged, ...]:
         """Every mutant's outcome, in order."""
-        states = [_State(mutant) for mutant in mutants]
+        # Mutants of several files have numbers of their own; here each stands once.
+        states = [_State(replace(mutant, number=number)) for number, mutant in enumerate(wrong)]
         for state in states:
             self._at_once(state)
         targets = [_Target.of(self, rule, states) for rule in dict.fromkeys(_key(each.mutant) for each in states)]
@@ -276,6 +269,34 @@ class Bench:
             )
         outcome = Outcome.SURVIVED if state.told else Outcome.UNDISTINGUISHED
         return Judged(mutant=mutant, outcome=outcome, reason=apart, told_apart=state.told)
+
+
+def report(
+    promtool: Promtool,
+    files: Sequence[RuleFile],
+    *,
+    contract: Contract | None = None,
+    cases: Sequence[KeptCase] = (),
+    amtool: Path | None = None,
+    alertmanager: str = "",
+    full: bool = False,
+) -> MutationReport:
+    """Every mutant of a rule set and of its routes, judged by everything that there is."""
+    routes = Routes(amtool=amtool, text=alertmanager) if amtool is not None and alertmanager else None
+    ladders = written.ladders(contract) if contract is not None else ()
+    bench = Bench(
+        promtool=promtool,
+        files=files,
+        contract=contract,
+        cases=cases,
+        routes=routes,
+        incidents=(*ladders, *written.incidents()),
+        full=full,
+    )
+    judged = bench.judge([mutant for file in files for mutant in mutants(file, constant_labels=CONSTANT_LABELS)])
+    if routes is None or contract is None:
+        return MutationReport(judged=judged)
+    return MutationReport(judged=judged, routes=judge_routes(route_mutants(alertmanager), routes, contract))
 
 
 def _key(mutant: Mutant) -> tuple[str, int, int]:
@@ -359,7 +380,13 @@ class _Target:
             condition=condition,
             wait_ms=wait,
             stages=_stages(bench, rule, names, above),
-            reads=_metrics([rule.expr, condition, *(each.expr for each in (*needs, *above))]),
+            reads=_metrics(
+                [
+                    *(rule.expr for rule in (rule, *needs, *above)),
+                    *(state.mutant.mutated.expr for state in own.values() if not state.invalid),
+                    condition,
+                ]
+            ),
         )
 
     def open(self, *, full: bool) -> list[_State]:
@@ -370,7 +397,11 @@ class _Target:
 
     def sheets(self, stage: int, *, full: bool) -> list[Sheet]:
         chosen = self.stages[stage] if stage < len(self.stages) else ()
-        numbers = [state.mutant.number for state in self.open(full=full)]
+        # What is proven is only looked at where it is cheap.
+        cheap = full or stage < _STAGES - 1
+        numbers = [
+            state.mutant.number for state in self.open(full=full) if cheap or state.told or not _proof(state.mutant)
+        ]
         if not chosen or not numbers:
             return []
         text = self._text(numbers)
@@ -382,6 +413,8 @@ class _Target:
 
     def _text(self, numbers: Iterable[int]) -> str:
         rules: list[Rule] = [*self.needs, self.rule, *self.above]
+        if (documented := self._documented()) is not None:
+            rules.append(documented)
         for number in numbers:
             if number in self.broken:
                 continue
@@ -415,19 +448,19 @@ class _Target:
                 Ask(expr=f"{function}({named}{_WINDOW})", at_ms=end)
                 for function in ("count_over_time", "sum_over_time", "stddev_over_time")
             )
-        if not self.condition:
-            return ()
-        step = _STEP // 1000
-        points = self.wait_ms // _STEP + 1
-        held = f"(count_over_time(({self.condition})[{points * step}s:{step}s]) == {points})"
-        return tuple(
-            Ask(expr=expr, at_ms=end)
-            for expr in (
-                f"min_over_time(timestamp({self.condition}){_WINDOW})",
-                f"count_over_time(({self.condition}){_WINDOW})",
-                f"min_over_time(timestamp({held}){_WINDOW})",
-                f"max_over_time(timestamp({held}){_WINDOW})",
-            )
+        return ()
+
+    def _documented(self) -> AlertRule | None:
+        """The alert as the contract's measure makes it: what every aspect is compared with."""
+        if not self.condition or not isinstance(self.rule, AlertRule):
+            return None
+        return replace(
+            self.rule,
+            name=_TRUTH,
+            expr=self.condition,
+            for_=timedelta(milliseconds=self.wait_ms),
+            keep_firing_for=timedelta(0),
+            labels={},
         )
 
     # --- learning -----------------------------------------------------------------------------------------------
@@ -468,7 +501,7 @@ class _Target:
     def _by_incident(self, incident: Incident, answers: Sequence[Answer], present: Mapping[int, _State]) -> None:
         told = stories.read(answers)
         original = {each.name: told.get(each.name, Story()) for each in (self.rule, *self.above)}
-        truth = _truth(answers[4:8]) if self.condition else None
+        truth = told.get(_TRUTH, Story()) if self.condition else None
         prints = _prints(answers[4:7]) if isinstance(self.rule, RecordingRule) else {}
         kept = _problems(original.get(self.rule.name, Story()), truth, self.wait_ms) if truth is not None else {}
         for number, state in present.items():
@@ -640,22 +673,7 @@ def _condition(bench: Bench, rule: Rule, promise: AlertPromise | None) -> tuple[
     return f"({' or '.join(told)})", state.documented.for_ // timedelta(milliseconds=1)
 
 
-def _truth(answers: Sequence[Answer]) -> Truth:
-    begins, count, fires, ends = answers
-    return Truth(
-        begins=_moment(begins, latest=False),
-        fires=_moment(fires, latest=False),
-        ends=_moment(ends, latest=True),
-        samples=round(sum(sample.value for sample in count.samples)),
-    )
-
-
-def _moment(answer: Answer, *, latest: bool) -> int | None:
-    found = [sample.value for sample in answer.samples]
-    return round((max(found) if latest else min(found)) * 1000) - written.BEGINS_MS if found else None
-
-
-def _problems(story: Story, truth: Truth, wait_ms: int) -> dict[str, str]:
+def _problems(story: Story, truth: Story, wait_ms: int) -> dict[str, str]:
     """What each aspect of an alert does otherwise than its document says; an empty text where it keeps it."""
     found = dict.fromkeys(("silent-below", "fires-above", "for", "resolves"), "")
     if truth.fires is None:
@@ -667,8 +685,8 @@ def _problems(story: Story, truth: Truth, wait_ms: int) -> dict[str, str]:
     if story.fires is None:
         found["fires-above"] = f"is {story.words()}, and should fire after {format_ms(truth.fires)}"
         return found
-    if story.pending is not None and story.pending != truth.begins and wait_ms:
-        found["fires-above"] = f"waits from {_since(story.pending)}, its condition begins at {_since(truth.begins)}"
+    if story.pending is not None and story.pending != truth.pending and wait_ms:
+        found["fires-above"] = f"waits from {_since(story.pending)}, its condition begins at {_since(truth.pending)}"
     elif story.samples != truth.samples:
         found["fires-above"] = f"is active at {story.samples} evaluations, its condition holds at {truth.samples}"
     began = story.pending if story.pending is not None else story.fires
@@ -749,7 +767,7 @@ def _many(label_sets: Sequence[object]) -> str:
 
 
 def judge_routes(
-    mutants: Sequence[RouteMutant], routes: Routes, contract: Contract, *, processes: int = 2
+    wrong: Sequence[RouteMutant], routes: Routes, contract: Contract, *, processes: int = 2
 ) -> tuple[JudgedRoute, ...]:
     """Each changed routing tree, asked of Alertmanager's own tool: does every severity still reach its receiver?"""
     promised = {route.severity: route.receiver for route in contract.routes}
@@ -783,7 +801,7 @@ def judge_routes(
         )
 
     with ThreadPoolExecutor(max_workers=processes) as pool:
-        return tuple(pool.map(one, mutants))
+        return tuple(pool.map(one, wrong))
 
 
 def _timers(text: str) -> dict[str, str]:
