@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from conformance.contract.model import LedgerRelation
@@ -40,6 +40,9 @@ EXACT = 1e-9
 
 CLOCKS = 1e-3
 """Relative: a service may measure with another clock of the machine than its clients."""
+
+CLEARLY = 1.25
+"""How much longer those that waited must have taken than what they may have taken beside it, to be told apart."""
 
 Key = tuple[str, ...]
 
@@ -208,15 +211,6 @@ def _clients(case: _Case) -> str:
 # --- durations ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Duration:
-    """Between what the service may have measured of one request, in the document's seconds."""
-
-    agent: str
-    least: float
-    most: float
-
-
 def _latency(case: _Case) -> Verdict:
     return _durations(case, case.requests)
 
@@ -227,47 +221,36 @@ def _execution_latency(case: _Case) -> Verdict:
 
 def _durations(case: _Case, requests: Sequence[Request]) -> Verdict:
     """
-    By agent the count is exact, and what the service measured lies between two bounds for the sum and each bucket.
+    By agent the count is exact, and what the service measured is no more than its clients did: it is a part of that.
 
-    Above by the client's latency, since the service is a part of it. Below by the same less what a request takes beside
-    waiting: at most as long as the longest of those for which the model server did not wait.
+    Together it is no less than the latency of the requests that the model server let wait, less what these may have
+    taken beside waiting: as much as the longest of the others, if those had been theirs.
     """
     if form.malformed(case.promise, case.page):
         raise _Unknown(f"{case.promise.name} is no histogram to be read: see metric/{case.promise.name}/type")
-    stalled = {each.request_id for each in case.seen.billed if each.stalled}
-    slow = [each.latency for each in requests if each.request_id in stalled]
-    beside = max((each.latency for each in requests if each.request_id not in stalled), default=0.0)
-    if not slow or not beside or min(slow) < 1.25 * beside:
-        waits = f"the shortest that had to wait took {min(slow):.3f} s" if slow else "none had to wait"
-        raise _Unknown(f"no request was slow enough to tell by: {waits}, the longest of the others took {beside:.3f} s")
     buckets = form.buckets_of(case.promise, case.page)
     if not buckets or any("agent" not in dict(labels) for labels in buckets):
         raise _Unknown(f"there are no buckets by agent: see metric/{case.promise.name}")
-    tempo = case.timeline.tempo
-    bounds = [
-        _Duration(
-            agent=each.agent,
-            least=max(0.0, each.latency - beside) * tempo if each.request_id in stalled else 0.0,
-            most=each.latency * (1 + CLOCKS) * tempo,
-        )
-        for each in requests
-    ]
-    because = (
-        f"a service's time is part of its client's; of a request that waits, {beside * tempo:.3f} s at most are not "
-        f"waiting: the longest of those that did not wait took {beside:.4f} s, times {tempo:g}, the tempo"
-    )
+    waited = {each.request_id for each in case.seen.billed if each.stalled}
+    slow = [each.latency for each in requests if each.request_id in waited]
+    plain = sorted((each.latency for each in requests if each.request_id not in waited), reverse=True)
+    beside = math.fsum(plain[: len(slow)])
+    if not slow or math.fsum(slow) < CLEARLY * beside:
+        waits = f"{len(slow)} had to wait and took {math.fsum(slow):.3f} s, as many others {beside:.3f} s"
+        raise _Unknown(f"no request was slow enough to tell by: {waits if slow else 'none had to wait'}")
     agents = {each.agent for each in requests} | {dict(labels)["agent"] for labels in buckets}
     findings = [
-        replace(finding, because=because)
+        finding
         for agent in sorted(agents)
-        for finding in _of_agent(case, agent, [each for each in bounds if each.agent == agent])
+        for finding in _of_agent(case, agent, [each.latency for each in requests if each.agent == agent])
     ]
+    findings += _waiting(case, slow, plain, beside)
     if findings:
         return broken(
             case.clause, "does not measure what clients saw", *findings[: form.SHOWN], observations=len(requests)
         )
     has = math.fsum(sample.value for sample in case.page.named(f"{case.promise.name}_sum")) / len(requests)
-    seen = math.fsum(each.latency for each in requests) / len(requests) * tempo
+    seen = math.fsum(each.latency for each in requests) / len(requests) * case.timeline.tempo
     return holds(
         case.clause,
         observations=len(requests),
@@ -275,39 +258,76 @@ def _durations(case: _Case, requests: Sequence[Request]) -> Verdict:
     )
 
 
-def _of_agent(case: _Case, agent: str, bounds: Sequence[_Duration]) -> Iterator[Finding]:
+def _of_agent(case: _Case, agent: str, latencies: Sequence[float]) -> Iterator[Finding]:
+    """The count is that of the requests, and no duration is longer than its client saw it."""
     name, where = case.promise.name, f'agent="{agent}"'
-    mean = math.fsum(each.most for each in bounds) / max(1, len(bounds))
-    clients = f"{len(bounds)} requests, mean {mean:.3f} s"
+    most = [latency * (1 + CLOCKS) * case.timeline.tempo for latency in latencies]
+    clients = f"{len(most)} requests, mean {math.fsum(most) / max(1, len(most)):.3f} s"
+    because = "a service's time is part of its client's"
 
     def value(part: str) -> float:
         return math.fsum(s.value for s in case.page.named(f"{name}{part}") if s.labels.get("agent") == agent)
 
-    if value("_count") != len(bounds):
-        yield Finding(
-            expected=f"{len(bounds)} durations", observed=f"{value('_count'):g}", query=f"{name}_count{{{where}}}"
-        )
+    if value("_count") != len(most):
+        query = f"{name}_count{{{where}}}"
+        yield Finding(expected=f"{len(most)} durations", observed=f"{value('_count'):g}", query=query)
         return
-    least, most = math.fsum(each.least for each in bounds), math.fsum(each.most for each in bounds)
-    if not least <= value("_sum") <= most + CLOCKS:
+    if not 0 <= value("_sum") <= math.fsum(most) + CLOCKS:
         yield Finding(
-            expected=f"between {least:.3f} and {most:.3f} s in total",
+            expected=f"at most {math.fsum(most):.3f} s in total",
             observed=f"{value('_sum'):.6g} s",
             query=f"{name}_sum{{{where}}}",
             clients=clients,
+            because=because,
         )
     for labels, buckets in form.buckets_of(case.promise, case.page).items():
-        for bound, has in buckets.items() if dict(labels)["agent"] == agent else ():
-            low = sum(each.most <= bound for each in bounds)
-            high = sum(each.least <= bound for each in bounds)
-            if not low <= has <= high:
+        for bound, has in sorted(buckets.items()) if dict(labels)["agent"] == agent else ():
+            low = sum(each <= bound for each in most)
+            if has < low:
                 yield Finding(
-                    expected=f"{low} to {high} requests of at most {bound:g} s",
+                    expected=f"at least {low} requests of at most {bound:g} s",
                     observed=f"{has:g}",
                     query=f'{name}_bucket{{{where}, le="{bound:g}"}}',
                     clients=clients,
+                    because=because,
                 )
                 break
+
+
+def _waiting(case: _Case, slow: Sequence[float], plain: Sequence[float], beside: float) -> Iterator[Finding]:
+    """What the model server let wait is in the sum and in no bucket that is too low for it."""
+    name, tempo = case.promise.name, case.timeline.tempo
+    least = (math.fsum(slow) - beside) * tempo
+    because = (
+        f"{len(slow)} requests had to wait and took {math.fsum(slow) * tempo:.3f} s together; beside waiting at most "
+        f"{beside * tempo:.3f} s, what the {len(slow)} longest of the others took"
+    )
+    has = math.fsum(sample.value for sample in case.page.named(f"{name}_sum"))
+    if has < least:
+        yield Finding(
+            expected=f"at least {least:.3f} s in total",
+            observed=f"{has:.6g} s",
+            query=f"sum({name}_sum)",
+            because=because,
+        )
+        return
+    counts: Counter[float] = Counter()
+    for buckets in form.buckets_of(case.promise, case.page).values():
+        counts.update(buckets)
+    for bound, count in sorted(counts.items()):
+        # How many of the slow could be that short: the cheapest first, until what there is beside waiting is used up.
+        left, hidden = beside, 0
+        for needed in sorted(max(0.0, latency - bound / tempo) for latency in slow):
+            left -= needed
+            hidden += left >= 0
+        if count > len(plain) + hidden:
+            yield Finding(
+                expected=f"at most {len(plain) + hidden} requests of at most {bound:g} s",
+                observed=f"{count:g}",
+                query=f'sum({name}_bucket{{le="{bound:g}"}})',
+                because=because,
+            )
+            return
 
 
 # --- gauges -------------------------------------------------------------------------------------------------------

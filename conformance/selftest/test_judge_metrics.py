@@ -555,7 +555,7 @@ DEVIANTS = (
         "real seconds at a tempo of 60",
         lambda: bent(samples=timed(DURATION, 1 / 60)),
         {f"{DURATION}/ledger"},
-        "a service's time is part of its client's",
+        "requests had to wait",
     ),
     Deviant(
         "an agent's time in milliseconds",
@@ -579,6 +579,18 @@ DEVIANTS = (
         ),
         {f"{DURATION}/ledger"},
         "durations",
+    ),
+    Deviant(
+        "half of each duration",
+        lambda: bent(samples=timed(DURATION, 0.5)),
+        {f"{DURATION}/ledger"},
+        "requests of at most 5 s",
+    ),
+    Deviant(
+        "an agent's time twice",
+        lambda: bent(samples=timed(AGENT_DURATION, 2)),
+        {f"{AGENT_DURATION}/ledger"},
+        "a service's time is part of its client's",
     ),
     # Gauges
     Deviant(
