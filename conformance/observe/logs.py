@@ -203,17 +203,18 @@ def _lines_of(path: Path, troubles: list[str]) -> Iterator[tuple[str, int]]:
     total = 0
     with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
         while text := file.readline(LONGEST + 1):
-            rest = 0
+            rest, ended = 0, text.endswith("\n")
             while not text.endswith("\n") and (more := file.readline(LONGEST)):
                 rest += len(more)
                 if more.endswith("\n"):
+                    ended = True
                     break
             total += len(text)
             if total > MOST:
                 troubles.append(f"{path.name}: holds more than {MOST} characters; the rest is not read")
                 return
-            text = text.rstrip("\n")
-            yield text, len(text) + rest
+            size = len(text) + rest
+            yield text.rstrip("\n"), size - ended
 
 
 def _await(store: _Store, task: Assignment, written: tuple[Line, ...] | None) -> str:
@@ -268,4 +269,3 @@ def _answer(store: _Store, task: Assignment, question: Question) -> Answer:
         if error.status is not None and 400 <= error.status < 500 and error.status not in (408, 429):
             return Answer(question=question, at=at, refused=str(error))
         return Answer(question=question, at=at, error=str(error))
-

@@ -35,7 +35,7 @@ def plant(folder: Path, cell: str) -> tuple[Planted, ...]:
     at, names = clock.now(), labels(cell)
     plain = tuple(_loud(cell, at))
     wrapped = tuple(
-        replace(each, key=each.key + "w", text=each.text.replace(each.key, each.key + "w"), wrapped=True)
+        replace(each, key=each.key[:-1] + "w", text=each.text.replace(each.key, each.key[:-1] + "w"), wrapped=True)
         for each in plain
     )
     quiet = tuple(_quiet(cell, at))
@@ -65,7 +65,7 @@ def _loud(cell: str, begun: float) -> Iterator[Planted]:
         ("a line of a traceback", '  File "/app/daily_brief.py", line 7001, in {key}: ERROR'),
     ]
     for number, (what, given) in enumerate(rows):
-        key, at = f"planted_{cell}_{number:02d}x", begun + number * STEP
+        key, at = f"planted_{cell}_{number:02d}p", begun + number * STEP
         if isinstance(given, str):
             text = given.replace("{key}", key)
         else:
@@ -76,7 +76,7 @@ def _loud(cell: str, begun: float) -> Iterator[Planted]:
 
 def _quiet(cell: str, begun: float) -> Iterator[Planted]:
     for number in range(2):
-        key, at = f"quiet_{cell}_{number:02d}x", begun + number * STEP
+        key, at = f"quiet_{cell}_{number:02d}p", begun + number * STEP
         yield Planted(key=key, what="INFO alone", text=_record(at, key), place=QUIET, at=at)
 
 
