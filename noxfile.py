@@ -52,6 +52,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def realtime(session: nox.Session) -> None:
+    """The pre-release gate: the same programs at tempo 1, with the shipped files unmodified; about half an hour."""
+    install(session, "suite")
+    session.run("python", "-m", "pytest", *LIVE, "--tempo", "1", *session.posargs)
+
+
+@nox.session(default=False)
 def stack(session: nox.Session) -> None:
     """The whole stack under a calm load, its addresses printed, until Ctrl-C."""
     install(session, "suite")

@@ -23,7 +23,7 @@ from conformance.timeline import store
 from conformance.timeline.health import HealthSeen
 from conformance.timeline.logs import PLANTED, QUIET, RUN, Question
 from conformance.timeline.model import SCHEMA, Attempt, Config, Death, Span, Timeline
-from fixtures.core import clock
+from fixtures.core import clock, patience
 from fixtures.faults.run import Performance, all_of
 from fixtures.language.logql import narrowed
 from fixtures.spans import send
@@ -114,6 +114,12 @@ class Stage:
         ) as stack:
             self.secrets = stack.secrets.values()
             self._listener.standing(stack, clock.mono() - begun)
+            longest = max(self._programs.values(), key=lambda program: program.seconds(self._settings.tempo))
+            lasts = longest.seconds(self._settings.tempo)
+            self._listener.note(
+                f"the longest program, {longest.name}, lasts {lasts:.0f} s: "
+                f"done at about {clock.at(clock.now() + lasts)[:8]} UTC"
+            )
             try:
                 self._round(stack, {spec.name: self._programs[spec.name] for spec in specs}, {})
                 self._repeat(stack)
@@ -186,7 +192,8 @@ class Stage:
         """Wait for the cell's first scrapes; the evaluations that were missed by then do not count."""
         with Client(f"prometheus of {cell.name}", f"http://{cell.prometheus.address('http')}") as client:
             prometheus = Prometheus(client)
-            waited = settled.first_scrape(prometheus, jobs)
+            budget = max(patience.FIRST_SCRAPE, 2 * cell.scrape_interval + 5)
+            waited = settled.first_scrape(prometheus, jobs, budget=budget)
             if not waited.ok:
                 self._listener.note(
                     f"{cell.name}: {waited.last} (after {waited.elapsed:.0f} s; its clauses will say so)"

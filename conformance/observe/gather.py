@@ -12,6 +12,7 @@ from conformance.observe.prometheus import Prometheus, raw_query
 from conformance.observe.receivers import received
 from conformance.observe.traces import QUERYING, SAMPLING, traces
 from conformance.timeline.model import SCHEMA, Timeline
+from fixtures.core import patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -128,7 +129,9 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
     seen_metrics: MetricsSeen | None = None
     with Client(f"prometheus of {deed.cell}", backends.prometheus) as client:
         prometheus = Prometheus(client)
-        arrival: Arrival = settled.scraped(prometheus, after=deed.ended)
+        arrival: Arrival = settled.scraped(
+            prometheus, after=deed.ended, budget=max(patience.INGESTION, 3 * deed.scrape_interval)
+        )
         start, end = deed.begun, deed.ended
         if arrival.ok:
             alerts = reading.of(lambda: prometheus.samples(ALERTS, start=start, end=end), ())
