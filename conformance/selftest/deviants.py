@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from conformance.judge.ladder import ASPECTS
 from conformance.selftest.judging import ladders
 from conformance.selftest.recording import timelines
 from conformance.timeline.model import Arrival, Death, LoadedRule, Measured, Notification, Series, Timeline
@@ -45,6 +46,8 @@ class Deviant:
     broken: frozenset[str] = frozenset()
     unproven: frozenset[str] = frozenset()
     unsupported: frozenset[str] = frozenset()
+    open_: frozenset[str] = frozenset()
+    """Clauses that rest on the very samples that are bent: what is said of them is left open."""
     words: tuple[str, ...] = field(default=())
 
     def bent(self, recorded: Mapping[str, Timeline]) -> dict[str, Timeline]:
@@ -275,8 +278,8 @@ def _refusing(_: Timeline, old: Notification) -> tuple[Notification, ...]:
     return (replace(old, accepted=False, status=403),)
 
 
-def _unasked(alert: str, phase: str = "below") -> Bend:
-    """It fires in the rung below although its measure is short of the threshold."""
+def _unasked(alert: str, phase: str) -> Bend:
+    """It fires in that phase, the rung below, although its measure is short of the threshold."""
 
     def bend(seen: Timeline) -> Timeline:
         end = seen.phase(phase).end
@@ -445,7 +448,7 @@ SUBJECTS = (
     ),
 )
 
-def of_alert(alert: str, *, above: str, below: str) -> tuple[Deviant, ...]:
+def of_alert(alert: str, *, above: str, below: str, rung: str) -> tuple[Deviant, ...]:
     """
     The behaviours that break each clause of any alert once, for its programs above and below its threshold.
 
@@ -454,19 +457,21 @@ def of_alert(alert: str, *, above: str, below: str) -> tuple[Deviant, ...]:
 
     def deviant(what: str, programs: tuple[str, ...], bend: Bend, aspect: str, *words: str) -> Deviant:
         broken = frozenset({f"alert/{alert}/{aspect}"})
-        return Deviant(name=f"{alert} {what}", programs=programs, bend=bend, broken=broken, words=words)
+        # Where one program is below and above in turn, one history holds both.
+        shared = frozenset(f"alert/{alert}/{each}" for each in ASPECTS) - broken if above == below else frozenset()
+        return Deviant(name=f"{alert} {what}", programs=programs, bend=bend, broken=broken, open_=shared, words=words)
 
     early = then(moving("pending", first=-3, last=-3, alert=alert), moving("firing", first=-3, alert=alert))
     return (
         deviant(
             "is not loaded",
-            (above, below),
+            tuple({above, below}),
             loading(lambda _: None, alert=alert),
             "shipped",
             f"one loaded alert {alert}",
             "0 among",
         ),
-        deviant("fires below without a cause", (below,), _unasked(alert), "silent-below", "must be silent"),
+        deviant("fires below without a cause", (below,), _unasked(alert, rung), "silent-below", "no firing sample between"),
         deviant(
             "is pending before its measure passes",
             (above,),
@@ -525,7 +530,7 @@ BEHAVIOUR = (
         deviant
         for ladder in ladders()
         if {ladder.above, ladder.below} <= set(timelines())
-        for deviant in of_alert(ladder.alert, above=ladder.above, below=ladder.below)
+        for deviant in of_alert(ladder.alert, above=ladder.above, below=ladder.below, rung=ladder.rung)
     ),
     Deviant(
         name="pending three evaluations late",

@@ -1,8 +1,8 @@
 """
 Timelines of one real, conformant run at tempo 60, kept so that judges can be tested without a server.
 
-`python -m conformance.selftest.recording RUN_DIRECTORY` replaces them by those of another conformant run; do so when a
-program, the contract or the shipped rules change.
+`python -m conformance.selftest.recording RUN_DIRECTORY [PROGRAM …]` replaces them by those of another conformant run;
+do so when a program, the contract or the shipped rules change.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.timeline import store
+from conformance.timeline.model import Timeline
 
 if TYPE_CHECKING:
-    from conformance.timeline.model import Notification, Timeline
+    from conformance.timeline.model import Notification
+
+DROPPED = ("metrics", "traces", "logs", "health")
+"""What is large and is judged over recordings of its own."""
 
 FOLDER = Path(__file__).with_name("recorded")
 
@@ -44,12 +48,14 @@ def slim(timeline: Timeline) -> Timeline:
         for each in timeline.ledger.requests
     )
     own = tuple(_slim_page(each) for each in timeline.notifications if timeline.cell in str(each.body))
+    large = {each.name: each.default for each in fields(Timeline) if each.name in DROPPED}
     given = re.sub(r"/\S+/secrets/", "secrets/", timeline.config.alertmanager_given)
     return replace(
         timeline,
         ledger=replace(timeline.ledger, requests=requests),
         notifications=own,
         config=replace(timeline.config, alertmanager_given=given),
+        **large,
     )
 
 
@@ -61,12 +67,13 @@ def _slim_page(page: Notification) -> Notification:
     return replace(page, body=body)
 
 
-def main(run: Path) -> int:
-    """Keep the timelines of a run directory here."""
+def main(run: Path, *programs: str) -> int:
+    """Keep the timelines of a run directory here; of the named programs only, where there are names."""
     for timeline in store.read_all([run]).values():
-        print(store.write(slim(timeline), FOLDER))
+        if not programs or timeline.program in programs:
+            print(store.write(slim(timeline), FOLDER))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

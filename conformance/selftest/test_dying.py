@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 class Living:
     """A run of the suite over the steady program, and what it was seen to own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *arguments: str) -> None:
         self.directory = directory / "run"
         self.seen: Owned = NOTHING
         (directory / "tmp").mkdir()
@@ -36,7 +36,7 @@ class Living:
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "conformance/steady/test_targets.py"]
         self.log = (directory / "output").open("wb")
         self.process = subprocess.Popen(
-            [*command, "--run-dir", str(self.directory)],
+            [*command, "--run-dir", str(self.directory), *arguments],
             cwd=ROOT,
             env={**os.environ, "TMPDIR": str(self.temporary)},
             stdout=self.log,
@@ -115,10 +115,21 @@ def test_an_interrupted_run_stops_everything_and_keeps_its_report(
     assert [each.name for each in (living.directory / "timeline").iterdir()] == ["steady.json"]
 
 
-def test_a_component_that_dies_is_named_and_proves_nothing(living: Living) -> None:
+@pytest.fixture
+def hurried(tmp_path: Path) -> Iterator[Living]:
+    """
+    A run at a tempo at which a minute of the document passes in a fifth of a second.
+    """
+    run = Living(tmp_path, "--tempo", "300")
+    yield run
+    run.end()
+
+
+def test_a_component_that_dies_is_named_and_proves_nothing(hurried: Living) -> None:
     """
     Redis is killed in the middle of the run: what rests on it is unproven and says so, and the run is no pass.
     """
+    living = hurried
     living.reach("steady: calm")
     (pid,) = (pid for pid, _, name in living.seen.processes if name == "redis-server")
     psutil.Process(pid).kill()
