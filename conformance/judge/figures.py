@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -333,6 +334,20 @@ def _waiting(case: _Case, slow: Sequence[float], plain: Sequence[float], beside:
 # --- gauges -------------------------------------------------------------------------------------------------------
 
 
+class _Sent:
+    """Requests in the order in which they were sent, so that a window need not look at all of them."""
+
+    def __init__(self, requests: Iterable[Request]) -> None:
+        self._requests = sorted(requests, key=lambda each: each.sent)
+        self._sent = [each.sent for each in self._requests]
+        self._longest = max((each.latency for each in self._requests), default=0.0)
+
+    def around(self, start: float, end: float) -> list[Request]:
+        """Those that were sent until `end` and had not finished by `start`, and perhaps some before."""
+        first = bisect_left(self._sent, start - self._longest)
+        return self._requests[first : bisect_right(self._sent, end)]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Range:
     low: float
@@ -340,22 +355,22 @@ class _Range:
 
 
 def _rate(case: _Case) -> Verdict:
-    window = MINUTE / case.timeline.tempo
+    window, sent = MINUTE / case.timeline.tempo, _Sent(case.requests)
 
     def expect(at: float, later: float) -> _Range:
-        sure, maybe = _finished(case.requests, at, later, window)
+        sure, maybe = _finished(sent, at, later, window)
         return _Range(low=len(sure) / MINUTE, high=len(maybe) / MINUTE)
 
     return _followed(case, expect, f"finished within {MINUTE:g} s (real: {window:g} s)")
 
 
 def _share(case: _Case) -> Verdict:
-    window = MINUTE / case.timeline.tempo
+    window, sent = MINUTE / case.timeline.tempo, _Sent(case.requests)
     if not len(case.timeline.ledger.outcome(Outcome.ERROR)):
         raise _Unknown("no request failed: a share of 0 would say nothing")
 
     def expect(at: float, later: float) -> _Range:
-        sure, maybe = _finished(case.requests, at, later, window)
+        sure, maybe = _finished(sent, at, later, window)
         bad = (
             sum(each.outcome is Outcome.ERROR for each in sure),
             sum(each.outcome is Outcome.ERROR for each in maybe),
@@ -368,21 +383,21 @@ def _share(case: _Case) -> Verdict:
     return _followed(case, expect, f"failed within {MINUTE:g} s (real: {window:g} s)")
 
 
-def _finished(
-    requests: Iterable[Request], at: float, later: float, window: float
-) -> tuple[list[Request], list[Request]]:
+def _finished(sent: _Sent, at: float, later: float, window: float) -> tuple[list[Request], list[Request]]:
     """Those that a window which ended in [at, later] holds for sure, and those that it may hold."""
-    sure = [each for each in requests if each.finished <= at and each.sent > later - window]
-    maybe = [each for each in requests if each.sent <= later and each.finished > at - window]
+    near = sent.around(at - window, later)
+    sure = [each for each in near if each.finished <= at and each.sent > later - window]
+    maybe = [each for each in near if each.sent <= later and each.finished > at - window]
     return sure, maybe
 
 
 def _users(case: _Case) -> Verdict:
     """The figure may be as old as two scrape intervals: one by design, one while the service is busy."""
     window, old = ACTIVE / case.timeline.tempo, 2 * case.timeline.scrape_interval
-    requests = case.requests
+    sent = _Sent(case.requests)
 
     def expect(at: float, later: float) -> _Range:
+        requests = sent.around(at - old - window - BESIDE, later)
         sure = {
             each.user
             for each in requests
