@@ -7,6 +7,7 @@ import json
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from conformance.contract.model import FieldKind
@@ -213,8 +214,9 @@ def _decoded(text: str) -> tuple[object, tuple[str, ...]]:
     return json.loads(text, object_pairs_hook=pairs, parse_constant=refuse), tuple(twice)
 
 
-def _record(text: str) -> dict[str, Any]:
-    """The record of a line; empty where it holds none."""
+@lru_cache(maxsize=1 << 14)
+def _record(text: str) -> Mapping[str, Any]:
+    """The record of a line, read once for all clauses; empty where it holds none."""
     if text[:1] != "{":
         return {}
     try:
@@ -224,7 +226,7 @@ def _record(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _records(text: str) -> Iterator[dict[str, Any]]:
+def _records(text: str) -> Iterator[Mapping[str, Any]]:
     """Each record of a line; that there are several is the format's matter."""
     decoder, place = json.JSONDecoder(), 0
     while text[place : place + 1] == "{":
@@ -260,7 +262,12 @@ def _shown(value: object) -> str:
 
 def _instant(value: object) -> float | None:
     """The Unix seconds of a UTC time as it is documented; None for anything else."""
-    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    return _utc(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=1 << 14)
+def _utc(text: str) -> float | None:
+    match = _TIME.fullmatch(text)
     if match is None:
         return None
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
@@ -337,11 +344,12 @@ def _compared(timeline: Timeline, seen: LogsSeen) -> tuple[_Faults, dict[Outcome
     return faults, durations
 
 
-def _finished(lines: Iterable[Line]) -> dict[str, list[tuple[str, dict[str, Any]]]]:
+def _finished(lines: Iterable[Line]) -> dict[str, list[tuple[str, Mapping[str, Any]]]]:
     """By request id: each line with an outcome or a duration, as text and as record."""
-    found: dict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
+    found: dict[str, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
     for line in lines:
-        for record in _records(line.text):
+        whole = _record(line.text)
+        for record in (whole,) if whole else tuple(_records(line.text)):
             if record.get("status") is not None or record.get("duration_ms") is not None:
                 found[str(record.get("request_id"))].append((line.text, record))
     return dict(found)
@@ -450,7 +458,7 @@ def _answers(query: LogQuery, seen: LogsSeen, form: str) -> list[Answer]:
     return [each for each in seen.answers if each.question.name == query.name and each.question.form == form]
 
 
-def _places(seen: LogsSeen, place: str) -> list[tuple[str, str, dict[str, Any]]]:
+def _places(seen: LogsSeen, place: str) -> list[tuple[str, str, Mapping[str, Any]]]:
     """Each planted line of a place: its key, what it is, its record."""
     return [
         (each.key, f"{each.what}{' (wrapped)' if each.wrapped else ''}", _record(each.text))
