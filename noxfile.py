@@ -59,6 +59,20 @@ def realtime(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def thresholds(session: nox.Session) -> None:
+    """What the alerts do, without a stack: effective thresholds, mutants, --base REV, --history URL, --rules DIR."""
+    install(session, "suite")
+    session.run("python", "-m", "conformance.thresholds", *session.posargs)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Seconds, cases and memory of the simulation over 5, 50 and 500 generated rules, and of the full mutant matrix."""
+    install(session, "suite")
+    session.run("python", "-m", "conformance.bench", *session.posargs)
+
+
+@nox.session(default=False)
 def stack(session: nox.Session) -> None:
     """The whole stack under a calm load, its addresses printed, until Ctrl-C."""
     install(session, "suite")
@@ -84,3 +98,38 @@ def types(session: nox.Session) -> None:
     """Mypy, strict, tests included."""
     install(session, "types")
     session.run("mypy", *session.posargs)
+
+
+@nox.session(default=False)
+def containers(session: nox.Session) -> None:
+    """The main job on containers: official images where they are at hand, else those of nox -s images."""
+    install(session, "suite")
+    session.run("python", "-m", "pytest", *LIVE, "--stack", "containers", *session.posargs)
+
+
+@nox.session(default=False)
+def images(session: nox.Session) -> None:
+    """Build local images from the provisioned binaries, where no registry can be reached; --again, --remove."""
+    install(session, "suite")
+    session.run("python", "-m", "fixtures.stack.images", *session.posargs)
+
+
+@nox.session(default=False)
+def parity(session: nox.Session) -> None:
+    """The main job natively and on containers, and clause by clause where they differ; or two run directories."""
+    install(session, "suite")
+    session.run("python", "-m", "conformance.parity", *session.posargs)
+
+
+@nox.session(default=False)
+def compose(session: nox.Session) -> None:
+    """Write compose files and all that they mount into a folder, for a stack to keep."""
+    install(session, "suite")
+    session.run("python", "-m", "fixtures.stack.compose", *session.posargs)
+
+
+@nox.session(default=False)
+def clean(session: nox.Session) -> None:
+    """Remove what killed runs left on the container engine; --list only looks."""
+    install(session, "suite")
+    session.run("python", "-m", "fixtures.stack.sweep", *session.posargs)
