@@ -217,7 +217,7 @@ def _decoded(text: str) -> tuple[object, tuple[str, ...]]:
 @lru_cache(maxsize=1 << 14)
 def _record(text: str) -> Mapping[str, Any]:
     """The record of a line, read once for all clauses; empty where it holds none."""
-    if text[:1] != "{":
+    if text.lstrip()[:1] != "{":
         return {}
     try:
         found = json.loads(text)

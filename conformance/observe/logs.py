@@ -82,7 +82,7 @@ def read(client: Client, task: Assignment) -> LogsSeen:
         arrived=arrived,
         answers=tuple(answers),
         lagging=lagging,
-        troubles=tuple(troubles),
+        troubles=tuple(dict.fromkeys(troubles)),
         file=task.file.name if task.file else "",
         query=selector,
     )

@@ -744,7 +744,7 @@ class Store:
         cell = query.partition('cell="')[2].partition('"')[0]
         word = query.partition('|= "')[2].rstrip('"')
         limit = min(int(request.url.params["limit"]), self.faults.get("cap", 10**9))
-        start = int(request.url.params["start"])
+        start = 0 if self.faults.get("deaf") else int(request.url.params["start"])
         entries = [
             (str(NOW + number), line)
             for number, line in enumerate(self.streams.get(cell, []))
@@ -808,6 +808,49 @@ def test_pages_are_read_to_the_last_one_though_the_store_caps_them(tmp_path: Pat
     seen = observed(Store({"steady": many}, cap=20), tmp_path, WRITTEN)
 
     assert sorted(each.text for each in seen.kept) == sorted(many)
+
+
+def test_a_store_that_repeats_its_first_page_is_a_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Full pages that bring nothing new hide lines: that is told, and proves nothing.
+    """
+    monkeypatch.setattr(observing, "PAGE", 2)
+
+    seen = observed(Store({"steady": WRITTEN}, deaf=True), tmp_path, WRITTEN)
+
+    assert any("no way to the next" in each for each in seen.troubles)
+    assert seen.kept == ()
+
+
+def test_a_store_that_gives_too_much_is_a_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What is read of one log is bounded, in the file as in the store.
+    """
+    monkeypatch.setattr(observing, "MOST", 100)
+
+    seen = observed(Store({"steady": WRITTEN}), tmp_path, WRITTEN)
+
+    assert any("gives more than 100 characters" in each for each in seen.troubles)
+    assert any("holds more than 100 characters" in each for each in seen.troubles)
+
+
+def test_a_slow_store_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A store that takes the last line in at the fourth look lags for a while, and then nothing is missing.
+    """
+    monkeypatch.setattr(patience, "INGESTION", 5.0)
+    store = Store({})
+
+    class Slow(Store):
+        def __call__(self, request: httpx.Request) -> httpx.Response:
+            if len(store.asked) >= 3:
+                self.streams = {"steady": WRITTEN}
+            store.asked.append("look")
+            return super().__call__(request)
+
+    seen = observed(Slow({}), tmp_path, WRITTEN)
+
+    assert (seen.lagging, len(seen.kept)) == ("", 3)
 
 
 @pytest.mark.parametrize(
