@@ -79,6 +79,11 @@ def _contract() -> Contract:
     return load(None)
 
 
+def covered() -> set[str]:
+    """Every clause that some live test says it gives a verdict about."""
+    return {clause for module in _modules() for _, _, clauses in _tests(module, asked=None) for clause in clauses}
+
+
 def files(timelines: Mapping[str, Timeline]) -> tuple[str, ...]:
     """The test files whose programs are all among `timelines`, from the checkout's folder."""
     return tuple(
@@ -114,8 +119,10 @@ def _marks(place: object, name: str) -> list[Any]:
     return [mark for mark in (marks if isinstance(marks, list) else [marks]) if mark.name == name]
 
 
-def _tests(module: ModuleType) -> Iterator[tuple[Callable[..., None], dict[str, object], set[str]]]:
-    """Each test of a module with the values of its parameters and the clauses that it covers."""
+def _tests(
+    module: ModuleType, *, asked: set[str] | None = ASKED
+) -> Iterator[tuple[Callable[..., None], dict[str, object], set[str]]]:
+    """Each test of a module, if it asks for no more fixtures than `asked`, with its parameters' values and clauses."""
     for name, test in vars(module).items():
         if not name.startswith("test_") or not callable(test):
             continue
@@ -128,7 +135,7 @@ def _tests(module: ModuleType) -> Iterator[tuple[Callable[..., None], dict[str, 
                 for row, clauses in rows
                 for given in mark.args[1]
             ]
-        if set(inspect.signature(test).parameters) - set(rows[0][0]) <= ASKED:
+        if asked is None or set(inspect.signature(test).parameters) - set(rows[0][0]) <= asked:
             for row, clauses in rows:
                 yield test, row, clauses
 

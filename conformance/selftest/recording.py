@@ -10,18 +10,14 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.timeline import store
-from conformance.timeline.model import Timeline
 
 if TYPE_CHECKING:
-    from conformance.timeline.model import Notification
-
-DROPPED = ("metrics", "traces", "logs", "health")
-"""What is large and is judged over recordings of its own."""
+    from conformance.timeline.model import Notification, Timeline
 
 FOLDER = Path(__file__).with_name("recorded")
 
@@ -48,14 +44,17 @@ def slim(timeline: Timeline) -> Timeline:
         for each in timeline.ledger.requests
     )
     own = tuple(_slim_page(each) for each in timeline.notifications if timeline.cell in str(each.body))
-    large = {each.name: each.default for each in fields(Timeline) if each.name in DROPPED}
     given = re.sub(r"/\S+/secrets/", "secrets/", timeline.config.alertmanager_given)
     return replace(
         timeline,
         ledger=replace(timeline.ledger, requests=requests),
         notifications=own,
         config=replace(timeline.config, alertmanager_given=given),
-        **large,
+        # Large, and judged over recordings of their own.
+        metrics=None,
+        traces=None,
+        logs=None,
+        health=None,
     )
 
 
