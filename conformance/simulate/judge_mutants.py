@@ -204,9 +204,8 @@ class Bench:
         return next((each for each in alerts if each.name == rule.name), None)
 
     def documented(self, rule: Rule) -> AlertForm | None:
-        """The contract's shipped form of a rule, of a state's alert too."""
-        states = getattr(self.contract, "states", ())
-        alerts = (*(self.contract.alerts if self.contract else ()), *states)
+        """The contract's shipped form of a rule."""
+        alerts = self.contract.alerts if self.contract is not None else ()
         return next((each.shipped for each in alerts if each.name == rule.name), None)
 
     def _at_once(self, state: _State) -> None:
@@ -368,7 +367,7 @@ class _Target:
         needs = _beneath(rule, every, reads)
         above = _above(rule, every, reads)
         promise = bench.promise(rule)
-        condition, wait = _condition(bench, rule, promise)
+        condition, wait = _condition(promise)
         names = {name for each in (rule, *needs) for name in reads.get(id(each), ())}
         return cls(
             rule=rule,
@@ -658,19 +657,12 @@ def _renamed(expr: str, names: Mapping[str, str]) -> str:
     return splice(expr, [Edit(start=token.start, end=token.end, text=names[token.text]) for token in tokens])
 
 
-def _condition(bench: Bench, rule: Rule, promise: AlertPromise | None) -> tuple[str, int]:
+def _condition(promise: AlertPromise | None) -> tuple[str, int]:
     """When the document says that an alert's condition holds, and how long it waits then."""
-    if promise is not None:
-        wait = promise.documented.for_ // timedelta(milliseconds=1)
-        return f"({promise.measure}) {promise.direction} {promise.threshold!r}", wait
-    state = next((each for each in getattr(bench.contract, "states", ()) if each.name == rule.name), None)
-    if state is None:
+    if promise is None:
         return "", 0
-    selector = re.match(r"\s*([A-Za-z_:][\w:]*(?:\{[^}]*\})?)", state.documented.expr)
-    if selector is None:
-        return "", 0
-    told = [f"absent({selector[1]})" if each == "absent" else f"{selector[1]} == {each}" for each in state.fires_on]
-    return f"({' or '.join(told)})", state.documented.for_ // timedelta(milliseconds=1)
+    wait = promise.documented.for_ // timedelta(milliseconds=1)
+    return f"({promise.measure}) {promise.direction} {promise.threshold!r}", wait
 
 
 def _problems(story: Story, truth: Story, wait_ms: int) -> dict[str, str]:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from conformance.contract.model import Contract
 from fixtures.language import promql, rules
 from fixtures.language.durations import format_duration, format_ms
 from fixtures.language.promql import PromqlError
@@ -106,6 +107,20 @@ class World:
             if known is not None and known.kind in {"histogram", "summary"}:
                 return known
         return None
+
+
+def world_of(contract: Contract) -> World:
+    """What a contract documents: its metrics with their kinds, labels and promised buckets, and its intervals."""
+    return World(
+        scrape_interval=contract.timing.scrape_interval,
+        evaluation_interval=contract.timing.evaluation_interval,
+        families={
+            each.name: Family(
+                name=each.name, kind=str(each.type), labels=each.labels, buckets_beyond=each.buckets_beyond
+            )
+            for each in contract.metrics.promises
+        },
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
