@@ -38,10 +38,10 @@ LATE = 1.0
 """Seconds after its answer within which a request's line is written; whole seconds are a documented form of time."""
 ROUNDING = 0.005
 """Seconds by which a service's duration may exceed its client's: two clocks, and whole milliseconds."""
-OVERHEAD = 0.25
-"""Seconds that a request may have spent outside the service on a busy machine."""
-SHARE = 0.2
-"""Of a client's latency, the least that the service's own duration is, at the median of many."""
+OVERHEAD = 2.0
+"""Seconds that a single request may have spent outside the service: on a busy machine half a second was seen."""
+SHARE = 0.1
+"""Of a client's latency, the least that the service's own duration is, at the median of many: a half is usual."""
 REPORTED = 0.002
 """Seconds within which the log and the answer name one duration."""
 SHOWN = 160
@@ -155,7 +155,7 @@ def _line_faults(promise: LogFormat, timeline: Timeline, line: Line) -> Iterator
         yield f"field {name} twice", "each field once", f"{name} stands twice"
     yield from _field_faults(promise, record)
     instant = _instant(record.get("timestamp"))
-    first, last = timeline.begun - STARTUP, timeline.ended + LATE + OVERHEAD * timeline.tempo
+    first, last = timeline.begun - STARTUP, timeline.ended + STARTUP
     if instant is not None and not first <= instant <= last:
         hours = (instant - timeline.begun) / 3600
         yield (
