@@ -283,7 +283,10 @@ def _blocks(file: Path, folder: Path, promtool: Path) -> None:
 def _served(folder: Path, prometheus: Path, scratch: Path, where: str) -> Iterator[str]:
     config, log = scratch / "prometheus.yml", scratch / "prometheus.log"
     config.write_text("global: {}\n", encoding="utf-8")
+    # It must not outlive us, however we end.
+    parent = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
     command = [
+        *parent,
         str(prometheus),
         f"--config.file={config}",
         f"--storage.tsdb.path={folder}",
