@@ -115,6 +115,7 @@ def test_headroom_stands_beside_both_thresholds(replayed: Replay) -> None:
 
     assert row.maximum == pytest.approx(2.0, rel=0.01)
     assert row.p99 is not None
+    assert row.maximum is not None
     assert row.p99 <= row.maximum
     assert (row.base_threshold, row.head_threshold) == (0.1, 0.5)
     assert row.base_pages == pytest.approx(2 * 30 * 86_400 / replayed.covered_s)
