@@ -204,6 +204,20 @@ class Route:
     receiver: str
     document: str
 
+    @property
+    def clause_id(self) -> str:
+        return f"route/{self.severity or 'default'}"
+
+    def clause(self) -> Clause:
+        what = f"severity {self.severity}" if self.severity else "any other severity, or none,"
+        return Clause(
+            id=self.clause_id,
+            signal=Signal.ROUTES,
+            level=Level.MUST,
+            promise=f"an alert of {what} is told at receiver {self.receiver}, and nowhere else",
+            document=self.document,
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReceiverPromise:
@@ -631,6 +645,7 @@ class Contract:
             *targets,
             *self.metrics.clauses(),
             *alerts,
+            *(route.clause() for route in (*self.routes, self.default_route)),
             *self.logs.clauses(),
             *self.health.clauses(),
             *self.traces.clauses(),

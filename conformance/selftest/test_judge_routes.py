@@ -1,0 +1,103 @@
+"""The judge of routes over a recorded run, sound and bent in one way each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.contract.load import load
+from conformance.judge import routes
+from conformance.judge.verdict import Status, Verdict
+from conformance.scenarios.test_routes import ROUTES
+from conformance.timeline import store
+from conformance.timeline.model import Death
+from fixtures.faults.pages import PROBE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conformance.timeline.model import Notification, Timeline
+
+CONTRACT = load()
+RECORDED = store.read(Path(__file__).with_name("recorded") / "routes/routes.json")
+
+
+def judged(timeline: Timeline) -> dict[str, Verdict]:
+    """The verdict about each route."""
+    return {
+        name: routes.routed(CONTRACT.route(severity), CONTRACT, timeline, probe=PROBE, phase="posted")
+        for name, severity in ROUTES.items()
+    }
+
+
+def about(page: Notification, severity: str) -> bool:
+    return f"severity {severity}" in str(page.body)
+
+
+def told(change: Callable[[Notification], tuple[Notification, ...]]) -> Timeline:
+    """The recorded run with each notification put in the place that `change` gives it."""
+    return replace(RECORDED, notifications=tuple(each for page in RECORDED.notifications for each in change(page)))
+
+
+def swapped(page: Notification) -> tuple[Notification, ...]:
+    return (replace(page, receiver="slack") if about(page, "critical") else page,)
+
+
+def copied(page: Notification) -> tuple[Notification, ...]:
+    return (page, replace(page, receiver="email")) if about(page, "warning") else (page,)
+
+
+def lost(page: Notification) -> tuple[Notification, ...]:
+    return () if about(page, "none") else (page,)
+
+
+def refused(page: Notification) -> tuple[Notification, ...]:
+    return (replace(page, accepted=False, status=404) if about(page, "warning") else page,)
+
+
+def late(page: Notification) -> tuple[Notification, ...]:
+    return (replace(page, at=page.at + 2.5) if about(page, "critical") else page,)
+
+
+def test_the_recorded_routes_hold() -> None:
+    """
+    Each severity was told at its receiver.
+    """
+    assert dict.fromkeys(ROUTES, Status.HOLDS) == {name: each.status for name, each in judged(RECORDED).items()}
+
+
+@pytest.mark.parametrize(
+    ("change", "route", "words"),
+    [
+        pytest.param(swapped, "critical", "slack 202", id="critical at slack"),
+        pytest.param(copied, "warning", "email", id="warning at the mailbox too"),
+        pytest.param(lost, "default", "probes reached", id="default told nobody"),
+        pytest.param(refused, "warning", "404", id="warning refused"),
+        pytest.param(late, "critical", "was told more than once, elsewhere, or late", id="critical late"),
+    ],
+)
+def test_a_wrong_route_breaks_its_clause_alone(
+    change: Callable[[Notification], tuple[Notification, ...]], route: str, words: str
+) -> None:
+    """
+    The severity that is told wrongly is broken, and the others hold.
+    """
+    verdicts = judged(told(change))
+
+    expected = {**dict.fromkeys(ROUTES, Status.HOLDS), route: Status.BROKEN}
+    assert expected == {name: each.status for name, each in verdicts.items()}
+    assert words in verdicts[route].text()
+
+
+def test_silence_everywhere_proves_nothing() -> None:
+    """
+    Where no probe arrived at all, or Alertmanager died, no route is judged.
+    """
+    silent = judged(replace(RECORDED, notifications=()))
+    dead = judged(replace(RECORDED, deaths=(Death(component="alertmanager", at=RECORDED.begun, detail="killed"),)))
+
+    assert {Status.UNPROVEN} == {each.status for each in (*silent.values(), *dead.values())}
+    assert "alertmanager died" in dead["critical"].text()
