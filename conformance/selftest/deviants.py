@@ -858,6 +858,7 @@ CATALOGUE = (*RULES, *SUBJECTS, *BEHAVIOUR, *PAGES, *TARGETS, *PREMISES)
 
 ELSEWHERE: Mapping[str, str] = {
     "health/*": "test_judge_health.py",
+    "route/*": "test_judge_routes.py",
     "signals/*": "test_judge_agree.py",
     "probe/*": "test_judge_health.py",
     "uptime/*": "test_judge_health.py",
