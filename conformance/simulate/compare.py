@@ -13,7 +13,7 @@ import re
 import subprocess
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Final
@@ -112,6 +112,7 @@ def read_base(base: str, *, repository: Path, scratch: Path) -> Revision:
     present = [each for each in listed if each]
     if "rules" not in present:
         raise CompareError(f"{base}: that revision has no folder rules")
+    scratch.mkdir(parents=True, exist_ok=True)
     packed = _git(repository, "archive", "--format=tar", commit, "--", *present, base=base)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(scratch, filter="data")
@@ -231,6 +232,8 @@ class Comparison:
     unmeasured: tuple[str, ...] = ()
     untouched: tuple[str, ...] = ()
     incidents: int = 0
+    """How many of the written ones touch what changed."""
+    of_incidents: int = 0
 
     @property
     def changed(self) -> bool:
@@ -259,23 +262,32 @@ def compare(
     contract = head.contract or base.contract
     if incidents is None:
         incidents = (*(ladders(contract) if contract is not None else ()), *written_incidents())
-    before, after = stories.tell(promtool, [base.files, head.files], incidents)
     changes = tuple(_changes(base, head))
     renamed = {change.base: change.rule for change in changes if change.kind == "renamed"}
+    # What is the same text over the same rules does the same; only the rest is run, where something touches it.
+    moved = _moved(base, head, renamed)
+    back = {new: old for old, new in renamed.items()}
+    sides = _narrowed(base, {back.get(name, name) for name in moved}), _narrowed(head, moved)
+    names = {name for files in sides for name in _read(files)}
+    told = [each for each in incidents if each.metrics & names or (each.bends in {LADDERS.get(name) for name in moved})]
+    before, after = stories.tell(promtool, sides, told)
+    # Both sets as a whole, in a healthy world: whatever does not load must not look silent.
+    whole = stories.tell(promtool, [base.files, head.files], incidents[:1])
     return Comparison(
         base=base.name,
         head=head.name,
         changes=changes,
         thresholds=tuple(_measured(base_thresholds, head_thresholds, renamed)),
-        behaviours=tuple(_behaviours(base, head, before=before, after=after, incidents=incidents, renamed=renamed)),
+        behaviours=tuple(_behaviours(base, head, before=before, after=after, incidents=told, renamed=renamed)),
         paged=tuple(_paged(base, head, amtool, renamed)),
         history=tuple(history),
         history_note=history_note,
-        contradictions=(*_unloaded(head, after), *contradictions(head, head_thresholds, amtool)),
+        contradictions=(*_unloaded(head, whole[1]), *contradictions(head, head_thresholds, amtool)),
         disagreements=(*_undocumented(head), *_dashboards(base, head)),
-        unmeasured=tuple(_unmeasured(base, before, after, head_thresholds)),
+        unmeasured=tuple(_unmeasured(base, head_thresholds, told=(whole[0], before, after))),
         untouched=_untouched(head, incidents),
-        incidents=len(incidents),
+        incidents=len(told),
+        of_incidents=len(incidents),
     )
 
 
@@ -399,6 +411,67 @@ def _above(record: str, revision: Revision) -> set[str]:
             break
         reached |= more
     return {name for name, (_, rule) in revision.alerts().items() if reached & set(promql_names(rule.expr))}
+
+
+def _moved(base: Revision, head: Revision, renamed: Mapping[str, str]) -> set[str]:
+    """The alerts, by their new names, that stand on one side only, or whose text or anything beneath it differs."""
+    old = {renamed.get(name, name): text for name, text in _identities(base).items()}
+    new = _identities(head)
+    return {name for name in {*old, *new} if old.get(name) != new.get(name)}
+
+
+def _identities(side: Revision) -> dict[str, object]:
+    """What an alert's behaviour hangs on: its own parts, its group's, and every recording rule beneath."""
+    records = side.records()
+    found: dict[str, object] = {}
+    for file in side.files:
+        for group in file.groups:
+            around = (group.interval, group.query_offset, group.limit, tuple(sorted(group.labels.items())))
+            for rule in group.rules:
+                if isinstance(rule, AlertRule):
+                    beneath = tuple((name, _normal(records[name].expr)) for name in sorted(_needed(rule.expr, records)))
+                    labels = tuple(sorted(rule.labels.items()))
+                    own = (_normal(rule.expr), rule.for_, rule.keep_firing_for, labels)
+                    # Two alerts of one name are one identity: either's change is the name's.
+                    found[rule.name] = (found.get(rule.name), own, around, beneath)
+    return found
+
+
+def _needed(expr: str, records: Mapping[str, RecordingRule]) -> set[str]:
+    """The recorded metrics that an expression reads, through others too."""
+    needed: set[str] = set()
+    pending = [expr]
+    while pending:
+        fresh = (set(promql_names(pending.pop())) & set(records)) - needed
+        needed |= fresh
+        pending += [records[name].expr for name in fresh]
+    return needed
+
+
+def _narrowed(side: Revision, names: set[str]) -> tuple[RuleFile, ...]:
+    """The rule files with these alerts alone, and the recording rules beneath them."""
+    records = side.records()
+    exprs = [rule.expr for file in side.files for rule in file.rules if rule.name in names]
+    needed = {name for expr in exprs for name in _needed(expr, records)}
+    return tuple(
+        replace(
+            file,
+            groups=tuple(
+                replace(
+                    group,
+                    rules=tuple(
+                        rule for rule in group.rules if rule.name in (names if isinstance(rule, AlertRule) else needed)
+                    ),
+                )
+                for group in file.groups
+            ),
+        )
+        for file in side.files
+    )
+
+
+def _read(files: Sequence[RuleFile]) -> set[str]:
+    return {name for file in files for rule in file.rules for name in promql_names(rule.expr)}
 
 
 # --- 2 and 3: effective thresholds, time to fire -----------------------------------------------------------------
@@ -714,17 +787,14 @@ def _panels(text: str) -> Iterator[tuple[str, list[str], set[float]]]:
         yield str(panel.get("title", "untitled")), exprs, steps
 
 
-def _unmeasured(
-    base: Revision, before: stories.Told, after: stories.Told, measured: Sequence[Threshold]
-) -> Iterator[str]:
+def _unmeasured(base: Revision, measured: Sequence[Threshold], *, told: Sequence[stories.Told]) -> Iterator[str]:
     for problem in base.problems:
         yield f"{base.name}: {problem.text().splitlines()[0]}"
     if base.contract_error:
         yield f"{base.name}: its contract cannot be read by this version: {base.contract_error}"
-    if before.error:
-        yield f"{base.name}: its rules do not load: {before.error}"
-    for told in (before, after):
-        yield from (f"incident '{name}': {error}" for name, error in told.errors.items())
+    if told[0].error:
+        yield f"{base.name}: its rules do not load: {told[0].error}"
+    yield from dict.fromkeys(f"incident '{name}': {error}" for each in told for name, error in each.errors.items())
     for row in measured:
         if row.outcome is Outcome.UNMEASURED:
             yield f"{row.file}:{row.line}:{row.column}: {row.alert}: {row.reason}"
@@ -744,7 +814,7 @@ def markdown(comparison: Comparison, *, fail_on_change: bool = False) -> str:
                 lines += ["", *(f"      {line}" for line in each.shown.splitlines()), ""]
         lines.append("")
     if not comparison.changed:
-        lines += [f"Nothing changed: not in the text, nor in {comparison.incidents} incidents.", ""]
+        lines += ["Nothing changed, so nothing behaves differently.", ""]
     lines += _table(
         "1. Alerts",
         ("what", "rule", "before", "after", "where"),
@@ -754,7 +824,8 @@ def markdown(comparison: Comparison, *, fail_on_change: bool = False) -> str:
         "2-3. Effective thresholds, time to fire", ("alert", "what", "before", "after"), comparison.thresholds
     )
     lines += _table(
-        f"4. What newly fires or falls silent, in {comparison.incidents} incidents",
+        f"4. What newly fires or falls silent, in the {comparison.incidents} of {comparison.of_incidents} incidents that "
+        "touch what changed",
         ("incident", "alert", "before", "after"),
         [(each.words, each.alert, each.base, each.head) for each in comparison.behaviours],
     )

@@ -223,6 +223,7 @@ def open_history(
         raise HistoryError(f"{where}: is neither an http address, a folder nor a file")
     if prometheus is None or promtool is None:
         raise HistoryError(f"{where}: a local history needs prometheus and promtool, which are not there")
+    scratch.mkdir(parents=True, exist_ok=True)
     folder = scratch / "tsdb"
     if path.is_dir():
         _copy(path, folder)
@@ -572,6 +573,9 @@ def _row(
         if chosen
         else []
     )
+    # Of what the history does not have nothing is known: no page is no calm.
+    if chosen and not values:
+        return HistoryRow(alert=name, note="what it reads has no value in this history")
     return HistoryRow(
         alert=name,
         base_pages=before.pages * per if before else None,
@@ -583,7 +587,6 @@ def _row(
         p99=_quantile(values, 0.99),
         base_threshold=bounds[0][0][1] if bounds[0] else None,
         head_threshold=bounds[1][0][1] if bounds[1] else None,
-        note="" if values or not chosen else "the measure has no value in this history",
     )
 
 
