@@ -69,6 +69,8 @@ def premises(
     needed = [source for source in sources if source != "page" or promise is None or promise.source == GATEWAY]
     reasons += [timeline.metrics.troubles[source] for source in needed if source in timeline.metrics.troubles]
     job = promise.source if promise else GATEWAY
+    if job == GATEWAY and not timeline.metrics.pages and "page" not in timeline.metrics.troubles:
+        reasons.append("no page was read")
     scraped = [value for one in timeline.up if one.labels.get("job") == job for _, value in one.points]
     if scraped and all(value == 1 for value in scraped) and not timeline.metrics.counts.get(job):
         reasons.append(f"Prometheus has not one series of {job}, which it says that it scraped {len(scraped)} times")

@@ -22,7 +22,7 @@ from fixtures.load.ledger import Ledger, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from conformance.contract.model import Contract
+    from conformance.contract.model import Contract, MetricPromise
     from conformance.judge.verdict import Verdict
     from conformance.timeline.metrics import Page
     from conformance.timeline.model import Timeline
@@ -125,7 +125,8 @@ def bent(
     was = seen()
     original = replace(was.pages[0], samples=tuple(samples(list(was.pages[0].samples))))
     shown = text(written(original))
-    pages = tuple(page_of(shown, page, content_type=content_type, status=status) for page in was.pages)
+    one = page_of(shown, was.pages[0], content_type=content_type, status=status)
+    pages = tuple(replace(one, scraper=page.scraper) for page in was.pages)
     kept = [track for track in was.last if track.labels["job"] != JOB]
     now = replace(
         was,
@@ -710,6 +711,74 @@ def test_a_deviant_is_caught_by_its_clause_and_by_no_other(deviant: Deviant) -> 
     assert len(text) < 60_000
 
 
+@pytest.mark.parametrize("name", GATEWAY)
+def test_any_metric_of_the_service_that_is_missing_breaks_its_own_clause(name: str) -> None:
+    """
+    Whichever is taken off the page, the clause of its name is broken and no other.
+    """
+    assert broken(bent(without(rf"(# TYPE )?{name}"))) == {name}
+
+
+@pytest.mark.parametrize("name", GATEWAY)
+def test_any_metric_of_the_service_that_is_renamed_is_told_once(name: str) -> None:
+    """
+    The new name is in the finding about the missing one, and not counted as undocumented beside it.
+    """
+    verdicts = judged(bent(lambda text: text.replace(name, f"{name.removesuffix('_total')}_v2")))
+
+    assert of(verdicts, Status.BROKEN) == {name}
+    assert "there is an undocumented" in verdicts[name].text()
+
+
+@pytest.mark.parametrize("promise", load().metrics.promises, ids=lambda promise: promise.name)
+def test_any_metric_of_another_type_breaks_its_own_clause(promise: MetricPromise) -> None:
+    """
+    Whatever is called untyped, on the page or by Prometheus, breaks the clause of its type and no other.
+    """
+    told = {**seen().types, promise.source: {**seen().types[promise.source], promise.name: "unknown"}}
+    in_prometheus = replace(recorded(), metrics=replace(seen(), types=told))
+    on_the_page = bent(lambda text: re.sub(rf"(# TYPE {promise.name}) \w+", r"\1 untyped", text))
+
+    assert broken(in_prometheus) == {f"{promise.name}/type"}
+    assert promise.source != JOB or broken(on_the_page) == {f"{promise.name}/type"}
+
+
+@pytest.mark.parametrize("name", [CPU, USAGE, WORKING_SET, FS_USAGE, FS_WRITES, RECEIVED, SENT])
+def test_any_metric_of_the_container_that_is_missing_breaks_its_own_clause(name: str) -> None:
+    """
+    Whichever Prometheus does not have, the clause of its name is broken and no other.
+    """
+    counts = {other: count for other, count in seen().counts["docker"].items() if other != name}
+    gone = replace(
+        seen(),
+        tracks=tuple(track for track in seen().tracks if track.name != name),
+        last=tuple(track for track in seen().last if track.name != name),
+        counts={**seen().counts, "docker": counts},
+    )
+
+    assert broken(replace(recorded(), metrics=gone)) == {name}
+
+
+def test_a_refusal_is_a_request_and_neither_an_execution_nor_an_error() -> None:
+    """
+    A 4xx counts as a request under the contract's word for it; a service that executes it as well is caught.
+    """
+    was = recorded().ledger.requests
+    refused = replace(was[0], outcome=Outcome.REFUSED, status=422)
+    ledger = Ledger(requests=(refused, *was[1:]))
+    moved = {"success": -1.0, "rejected": 1.0}
+
+    def moving(sample: Sample) -> float:
+        return sample.value + moved.get(sample.labels["status"], 0.0) * (sample.labels["agent"] == refused.agent)
+
+    right = bent(samples=lambda all_: every(EXECUTIONS, moving)(every(REQUESTS, moving)(all_)))
+    both = bent(samples=every(REQUESTS, moving))
+    clauses = (f"{REQUESTS}/ledger", f"{EXECUTIONS}/ledger", f"{ERRORS}/ledger")
+
+    assert {judged(replace(right, ledger=ledger))[clause].status for clause in clauses} == {Status.HOLDS}
+    assert judged(replace(both, ledger=ledger))[f"{EXECUTIONS}/ledger"].status is Status.BROKEN
+
+
 def test_what_is_wrong_with_its_form_is_not_blamed_on_its_numbers() -> None:
     """
     A metric that is not there proves nothing about its type and its numbers, and the reason points to its name.
@@ -762,6 +831,12 @@ OF_UPSTREAM = {f"{name}/ledger" for name in (ERRORS, TOKENS, COST, DURATION, AGE
 LEDGER = {f"{name}/ledger" for name in GATEWAY}
 DOUBTS = (
     Doubt("nothing was read", lambda: replace(recorded(), metrics=None), lambda _: True, "the metrics were not read"),
+    Doubt(
+        "the page was not read and nobody knows why",
+        lambda: replace(recorded(), metrics=replace(seen(), pages=())),
+        lambda clause: not clause.startswith("container"),
+        "no page was read",
+    ),
     Doubt(
         "the page does not answer",
         lambda: troubled("page", "gateway of steady: GET /metrics: ConnectError"),
