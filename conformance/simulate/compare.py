@@ -824,8 +824,8 @@ def markdown(comparison: Comparison, *, fail_on_change: bool = False) -> str:
         "2-3. Effective thresholds, time to fire", ("alert", "what", "before", "after"), comparison.thresholds
     )
     lines += _table(
-        f"4. What newly fires or falls silent, in the {comparison.incidents} of {comparison.of_incidents} incidents that "
-        "touch what changed",
+        f"4. What newly fires or falls silent, in the {comparison.incidents} of {comparison.of_incidents} incidents "
+        "that touch what changed",
         ("incident", "alert", "before", "after"),
         [(each.words, each.alert, each.base, each.head) for each in comparison.behaviours],
     )

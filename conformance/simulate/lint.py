@@ -21,7 +21,7 @@ from fixtures.language.promql import PromqlError
 from fixtures.language.rules import AlertRule, RecordingRule, RuleFile, RuleGroup, RulesError
 from fixtures.language.tree import Node, tree
 
-MAX_BYTES: Final = 4_000_000
+MAX_BYTES: Final = 2_000_000
 """A rule file beyond this is refused before it is parsed: a parser's time and memory are not ours to bound."""
 
 RATES: Final = frozenset({"rate", "irate", "increase", "delta", "idelta", "deriv", "changes", "resets"})
