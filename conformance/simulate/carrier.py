@@ -301,7 +301,8 @@ class _Anatomist:
             left, right, operator = right, left, _MIRRORED[operator]
         within = replace(way, in_value=True, inner=way.inner or way.counted)
         outer, self.reading = self.reading, {}
-        found_left = self.value(left, within, text)
+        chained = left.bare().kind == "binary" and left.bare().name in COMPARISONS
+        found_left = self.value(left, replace(within, in_value=way.in_value) if chained else within, text)
         found_right = self.value(right, within, text)
         kinds, self.reading = self.reading, {**outer, **self.reading}
         constant = right.constant
@@ -388,7 +389,7 @@ class _Anatomist:
                 self.universe.setdefault(label, f"{label}-1")
         left, right = node.parts
         if node.name in COMPARISONS:
-            return self.comparison(node, replace(way, in_value=True), text)
+            return self.comparison(node, way, text)
         if node.name in {"and", "unless"}:
             found = self.value(left, way, text)
             self.condition(right, replace(way, in_value=True, wanted=(node.name == "and") == way.wanted), text)

@@ -35,6 +35,8 @@ SPREAD_OVER: Final = 5
 MULTIPLES: Final = (1.1, 2.0, 10.0)
 PHASES: Final = 4
 _ROUNDS: Final = 4
+_DECOY: Final = 1_000.0
+"""What a series carries that a matcher keeps out: enough to be seen by a rule that does not keep it out."""
 _CANDIDATES: Final = 3
 _VARIANTS: Final = (1.0, 1e3, 1e-3, 1e6)
 """By what the other series of a condition are scaled until its branch lets it through."""
@@ -131,6 +133,12 @@ class _Found:
 
     swept: Swept
     held: Mapping[Key, Level]
+    wide: Swept | None = None
+    """The sweep over everything, of which the last one is a small part."""
+
+    @property
+    def whole(self) -> Swept:
+        return self.wide or self.swept
 
 
 class _Study:
@@ -228,7 +236,8 @@ class _Study:
         if counted > _MOST_COUNTED and any(leaf.counted for leaf in leaves.values()):
             raise Unmeasurable(f"a count of more than {_MOST_COUNTED} series", 0, len(found.expr))
         baseline: dict[Key, Level] = {key: self._resting(leaf, buckets) for key, leaf in leaves.items()}
-        world = World(leaves=leaves, baseline=baseline, buckets=buckets, counted=counted)
+        decoys = dict.fromkeys(leaves, _DECOY)
+        world = World(leaves=leaves, baseline=baseline, buckets=buckets, counted=counted, decoys=decoys)
         for condition in found.conditions:
             if condition.state and not condition.inner and condition.candidates:
                 baseline[condition.candidates[0]] = _state(condition, met=condition.wanted)
@@ -348,7 +357,8 @@ class _Study:
                 names = {sweep.name: held[index] for index, sweep in open_.items()}
                 got = yield from self._sweep(list(open_.values()), names)
                 for index, sweep in open_.items():
-                    found[index] = _Found(swept=got[sweep.name], held=held[index])
+                    wide = found[index].whole if sweep.name.startswith("fine") else None
+                    found[index] = _Found(swept=got[sweep.name], held=held[index], wide=wide)
             open_ = {}
             for index, each in found.items():
                 turn = each.swept.turn
@@ -496,8 +506,8 @@ class _Study:
             fires_at=swept.fires_at,
             resolution=resolution,
             at_threshold=at,
-            monotone=len(swept.flips) == 1,
-            intervals=_intervals(swept) if len(swept.flips) > 1 else (),
+            monotone=len(each.whole.flips) == 1,
+            intervals=_intervals(each.whole) if len(each.whole.flips) > 1 else (),
         )
 
     def _baseline(self, each: _Found) -> dict[str, float]:

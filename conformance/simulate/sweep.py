@@ -292,7 +292,7 @@ def values(
     if theta:
         found |= {theta * 10 ** (index / 2) for index in range(-2, 7)}
     signed = kind in (Kind.GAUGE, Kind.SLOPE, Kind.AGE)
-    if signed and (condition.operator in {"<", "<="} or (condition.constant or 0.0) <= 0 or "abs" in condition.left):
+    if signed and (condition.operator in {"<", "<="} or (condition.constant or 0.0) <= 0):
         found |= {-each for each in found}
     return tuple(sorted(found))
 
