@@ -385,7 +385,7 @@ def _engine() -> Engine:
     return found
 
 
-def _contained(directory: RunDir, ports: Ports) -> Driver:
+def _contained(directory: RunDir, ports: Ports, guard: Guard) -> Driver:
     _engine()
     from fixtures.stack.containers import ContainerDriver  # noqa: PLC0415  half a second, and only with an engine
 
@@ -395,17 +395,18 @@ def _contained(directory: RunDir, ports: Ports) -> Driver:
         secrets=Secrets(directory.path / "secrets"),
         binaries=["prometheus"],
         subject="fixtures.gateway",
+        guard=guard,
         note=print,
     )
 
 
-def _native(directory: RunDir, ports: Ports) -> Driver:
+def _native(directory: RunDir, ports: Ports, guard: Guard) -> Driver:
     try:
         binaries = provide(["prometheus"], announce=lambda _: None)
     except ProvisionError as error:
         pytest.skip(str(error))
     return NativeDriver(
-        rundir=directory, ports=ports, secrets=Secrets(directory.path / "secrets"), binaries=binaries, guard=Guard()
+        rundir=directory, ports=ports, secrets=Secrets(directory.path / "secrets"), binaries=binaries, guard=guard
     )
 
 
@@ -414,8 +415,11 @@ def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driver]:
     """
     Each driver, opened in a run directory of its own.
     """
-    ports = Ports()
-    made = {"native": _native, "containers": _contained}[request.param](rundir.create(exact=tmp_path / "run"), ports)
+    ports, guard = Ports(), Guard()
+    guard.start()
+    made = {"native": _native, "containers": _contained}[request.param](
+        rundir.create(exact=tmp_path / "run"), ports, guard
+    )
     try:
         if made.name == "containers":
             # The native one would only begin to import programs of ours that nothing here runs.
@@ -423,6 +427,7 @@ def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driver]:
         yield made
     finally:
         made.close()
+        guard.stop()
         ports.release()
 
 
@@ -550,10 +555,11 @@ from fixtures.core import rundir
 from fixtures.core.ports import Ports
 from fixtures.stack import components
 from fixtures.stack.containers import ContainerDriver
+from fixtures.stack.processes import Guard
 from fixtures.stack.secrets import Secrets
 directory = rundir.create(exact=pathlib.Path(sys.argv[1]))
 driver = ContainerDriver(rundir=directory, ports=Ports(), secrets=Secrets(directory.path / "secrets"),
-    binaries=["prometheus"], subject="fixtures.gateway", note=print)
+    binaries=["prometheus"], subject="fixtures.gateway", guard=Guard(), note=print)
 driver.open()
 running = driver.claim(components.PROMETHEUS, "prometheus-one", {"tempo": "60", "file:prometheus.yml": "{}"})
 running.start()
