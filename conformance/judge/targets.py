@@ -42,6 +42,12 @@ def up(target: Target, timeline: Timeline) -> Verdict:
         )
     samples = [point for series in timeline.up if series.labels.get("job") == target.job for point in series.points]
     down = [instant for instant, value in samples if value != 1]
+    if down and (others := _slow_too(target.job, timeline, down)):
+        return unproven(
+            clause,
+            f"the machine was too busy: {len(down)} of {len(samples)} scrapes failed, and at those very moments "
+            f"{others}",
+        )
     if down or any(each.health != "up" for each in listed):
         said = "; ".join(
             f"{each.instance} is {each.health}: {each.last_error}" for each in listed if each.health != "up"
@@ -57,3 +63,25 @@ def up(target: Target, timeline: Timeline) -> Verdict:
             observations=len(samples),
         )
     return holds(clause, observations=len(samples), reason=f"{len(samples)} scrapes, all answered")
+
+
+def _slow_too(job: str, timeline: Timeline, instants: list[float]) -> str:
+    """
+    Which other targets were answered slowly at every one of these instants, in words; empty when one of them had none.
+
+    A target that fails alone is at fault. Where another one, a program of its own, takes half of the interval at the
+    same moment, both were kept waiting by something else.
+    """
+    limit = timeline.scrape_interval / 2
+    slow = [
+        (at, series.labels.get("job", "?"), value)
+        for series in timeline.scrape_durations
+        if series.labels.get("job") != job
+        for at, value in series.points
+        if value >= limit
+    ]
+    near = [[each for each in slow if abs(each[0] - instant) <= timeline.scrape_interval] for instant in instants]
+    if not all(near):
+        return ""
+    _, other, value = max((each for found in near for each in found), key=lambda each: each[2])
+    return f"{other} took up to {value * 1000:.0f} ms, more than half of the interval"

@@ -60,7 +60,7 @@ def _groups(pid: int) -> set[Path]:
     found = set()
     for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").splitlines():
         _, controllers, path = line.split(":", 2)
-        if "osmen-gateway" in path:
+        if "/osmen-" in path:
             found.add(Path("/sys/fs/cgroup") / controllers.partition(",")[0] / path.lstrip("/"))
     return found
 
