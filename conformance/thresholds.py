@@ -19,7 +19,7 @@ import msgspec
 
 from conformance.contract import load as contract_load
 from conformance.report.record import ThresholdRow, TimeToFire
-from conformance.simulate import compare, documented, effective, judge_mutants, lint
+from conformance.simulate import compare, documented, effective, judge_mutants, kept, lint
 from conformance.simulate.cases import CasesError, read_cases
 from conformance.simulate.history import HistoryError, open_history, replay
 from conformance.simulate.promtool import Promtool, PromtoolError
@@ -150,18 +150,19 @@ def _run(options: argparse.Namespace, run: RunDir) -> Outcomes:
     timer.lap("lint")
     found.rows = _measured(head, tool)
     timer.lap("thresholds")
+    cases = read_cases(options.rules / "tests")
+    found.contradictions = compare.unkept(kept.missed(tool, head.files, cases))
     if head.contract is not None:
         found.judged = documented.judge(head.contract.alerts, found.rows)
-        found.contradictions = compare.contradictions(head, found.rows, amtool)
-        timer.lap("documents")
+        found.contradictions += compare.contradictions(head, found.rows, amtool)
+    timer.lap("documents")
     # Mutants of rules that contradict their document would be judged by clauses that are broken already.
     if head.contract is not None and not options.no_mutants and not _contradicted(found):
-        folder = options.rules / "tests"
         found.mutants = judge_mutants.report(
             tool,
             head.files,
             contract=head.contract,
-            cases=read_cases(folder) if folder.is_dir() else (),
+            cases=cases,
             amtool=amtool,
             alertmanager=head.alertmanager,
         )

@@ -12,6 +12,7 @@ import pytest
 
 from conformance.contract.load import SHIPPED
 from conformance.selftest.test_lint import LITERAL
+from conformance.simulate.cases import read_cases
 from conformance.simulate.compare import (
     CompareError,
     Comparison,
@@ -22,8 +23,10 @@ from conformance.simulate.compare import (
     markdown,
     read_base,
     read_revision,
+    unkept,
 )
 from conformance.simulate.incidents import Incident, incidents, ladders
+from conformance.simulate.kept import missed
 from conformance.simulate.promtool import Promtool
 from conformance.simulate.result import Outcome, Speed, Threshold
 from fixtures.stack.provision import provide
@@ -383,3 +386,41 @@ def test_the_history_is_part_of_the_table() -> None:
 
     assert "| A\\|B | 3 | 1 | 2 | 1.5 | 1 | 0.1 | 0.5 |  |" in text
     assert "two days" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "clause", "observed"),
+    [
+        (("group_wait: 10s", "group_wait: 30s"), "route/timing", "group_wait is 30s instead of 10s"),
+        (("receiver: default\n", "receiver: slack\n"), "route/default", "severity none goes to slack"),
+        (('severity="critical"', 'severity="urgent"'), "route/critical", "severity critical goes to default"),
+    ],
+)
+def test_routes_are_held_to_their_document(
+    amtool: Path, bend: Callable[..., Revision], change: tuple[str, str], clause: str, observed: str
+) -> None:
+    """
+    A timer, a default or a severity that moved in Alertmanager's file alone is a contradiction of its clause.
+    """
+    found = [each for each in contradictions(bend(change), (), amtool) if each.subject == clause]
+
+    assert observed in found[0].observed
+
+
+def test_a_case_beside_the_rules_is_kept_or_named(
+    promtool: Promtool, shipped: Revision, bend: Callable[..., Revision]
+) -> None:
+    """
+    The shipped rules keep every case of theirs; a recorded rate over another range is named by its case and values.
+    """
+    cases = read_cases(ROOT / "rules/tests")
+
+    kept = missed(promtool, shipped.files, cases)
+    bent = unkept(
+        missed(promtool, bend(("rate(osmen_requests_total[5m])", "rate(osmen_requests_total[1m])")).files, cases)
+    )
+
+    assert kept == ()
+    assert len(cases) > 25
+    assert any("recorded rates over a change of pace" in each.subject for each in bent)
+    assert any("documented {} 4.053" in each.text() for each in bent)

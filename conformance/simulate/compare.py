@@ -24,7 +24,8 @@ from conformance.contract.parse import ContractError
 from conformance.simulate import lint, stories
 from conformance.simulate.incidents import LADDERS, Incident, ladders
 from conformance.simulate.incidents import incidents as written_incidents
-from conformance.simulate.judge_mutants import Routes, RoutesError
+from conformance.simulate.judge_mutants import Routes, RoutesError, broken_routes
+from conformance.simulate.kept import Missed
 from conformance.simulate.promtool import Promtool
 from conformance.simulate.result import Outcome, Threshold
 from fixtures.language import promql, rules
@@ -288,6 +289,16 @@ def compare(
         untouched=_untouched(head, incidents),
         incidents=len(told),
         of_incidents=len(incidents),
+    )
+
+
+def unkept(misses: Sequence[Missed]) -> tuple[Contradiction, ...]:
+    """The cases kept beside the rules that these do not keep."""
+    return tuple(
+        Contradiction(
+            subject=f"case/{each.case}: {each.what}", documented=each.expected, observed=each.observed, place=each.file
+        )
+        for each in misses
     )
 
 
@@ -643,7 +654,7 @@ def contradictions(
             promise.shipped, file, rule, document=promise.document, threshold=threshold, measured=measured
         )
         found += _receiver(head, rule, receiver=promise.receiver, amtool=amtool, document=promise.document)
-    return tuple(found)
+    return (*found, *_routed(head, head.contract, amtool))
 
 
 def _against(
@@ -731,6 +742,18 @@ def _receiver(
         yield Contradiction(
             subject=f"{rule.name} receiver", documented=receiver, observed=", ".join(went), document=document
         )
+
+
+def _routed(head: Revision, contract: Contract, amtool: Path | None) -> Iterator[Contradiction]:
+    if amtool is None or not head.alertmanager:
+        return
+    try:
+        broken = broken_routes(Routes(amtool=amtool, text=head.alertmanager), contract)
+    except RoutesError as error:
+        yield Contradiction(subject="alertmanager.yml", documented="a configuration", observed=str(error))
+        return
+    for clause, reason in broken:
+        yield Contradiction(subject=clause, documented="otherwise", observed=reason, place="alertmanager.yml")
 
 
 def _undocumented(head: Revision) -> Iterator[str]:

@@ -25,7 +25,7 @@ import yaml
 
 from conformance.contract.model import AlertForm, AlertPromise, Contract
 from conformance.simulate import incidents as written
-from conformance.simulate import stories
+from conformance.simulate import kept, stories
 from conformance.simulate.cases import KeptCase, ValueCheck
 from conformance.simulate.incidents import LADDERS, Incident
 from conformance.simulate.mutate import NORMAL_FORM, Mutant, RouteMutant, mutants, route_mutants
@@ -502,7 +502,7 @@ class _Target:
         original = {each.name: told.get(each.name, Story()) for each in (self.rule, *self.above)}
         truth = told.get(_TRUTH, Story()) if self.condition else None
         prints = _prints(answers[4:7]) if isinstance(self.rule, RecordingRule) else {}
-        kept = _problems(original.get(self.rule.name, Story()), truth, self.wait_ms) if truth is not None else {}
+        before = _problems(original.get(self.rule.name, Story()), truth, self.wait_ms) if truth is not None else {}
         for number, state in present.items():
             mutated = {name: told.get(f"{name}__m{number}", Story()) for name in original}
             same = mutated == original and _alike(
@@ -513,7 +513,7 @@ class _Target:
             if truth is None or mutated == original:
                 continue
             for aspect, problem in _problems(mutated[self.rule.name], truth, self.wait_ms).items():
-                if problem and not kept[aspect]:
+                if problem and not before[aspect]:
                     clause = f"alert/{self.rule.name}/{aspect}"
                     self._caught(number, clause, f"{incident.name}: {problem}", incident.name)
 
@@ -522,16 +522,16 @@ class _Target:
         for check, answer in zip(case.alerts, answers, strict=False):
             if check.alert not in names:
                 continue
-            expected = _label_sets(check.expected)
-            seen = _fired(answer, check.alert)
+            expected = kept.label_sets(check.expected)
+            seen = kept.fired(answer, check.alert)
             for number, state in present.items():
-                other = _fired(answer, f"{check.alert}__m{number}")
+                other = kept.fired(answer, f"{check.alert}__m{number}")
                 if other == seen:
                     continue
                 state.told = state.told or case.name
                 if seen == expected:
                     at = format_ms(check.at_ms)
-                    reason = f"at {at} fires on {_many(other)} instead of {_many(expected)}"
+                    reason = f"at {at} fires on {kept.many(other)} instead of {kept.many(expected)}"
                     self._caught(number, f"case/{case.name}", reason, case.name)
         variants = [number for number, _ in self._variants()]
         if not variants:
@@ -548,10 +548,10 @@ class _Target:
         given: Mapping[int | None, Answer],
         present: Mapping[int, _State],
     ) -> None:
-        seen = _values(given[None])
-        right = _alike_values(seen, _expected(value.expected))
+        seen = kept.values(given[None])
+        right = kept.alike(seen, kept.labelled(value.expected))
         for number, state in present.items():
-            if _alike_values(_values(given[number]), seen):
+            if kept.alike(kept.values(given[number]), seen):
                 continue
             state.told = state.told or case.name
             if right:
@@ -578,15 +578,15 @@ def _stages(
         # Nothing bends what it reads; the first incidents still tell what it does in a healthy world.
         touching = list(bench.incidents[:2])
     alerts = {each.name for each in (rule, *above)}
-    kept = [
+    own = [
         case
         for case in bench.cases
         if any(check.alert in alerts for check in case.alerts)
         or any(set(_names(check.expr)) & alerts for check in case.values)
     ]
     first: list[Incident | KeptCase] = [each for each in near if each.rung in _FIRST_RUNGS]
-    first = first or [*kept[:2]]
-    second: list[Incident | KeptCase] = [case for case in kept if case not in first]
+    first = first or [*own[:2]]
+    second: list[Incident | KeptCase] = [case for case in own if case not in first]
     second += [each for each in near if each.rung in _SECOND_RUNGS]
     rest = [*(each for each in near if each not in first and each not in second), *touching]
     return tuple(first), tuple(second), tuple(rest)
@@ -715,76 +715,42 @@ def _close(left: float, right: float) -> bool:
     return (math.isnan(left) and math.isnan(right)) or math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-12)
 
 
-Labelled = tuple[tuple[tuple[tuple[str, str], ...], float], ...]
-
-
-def _values(answer: Answer) -> Labelled:
-    # Recorded names differ on purpose.
-    return _expected((dict(sample.labels), sample.value) for sample in answer.samples)
-
-
-def _expected(pairs: Iterable[tuple[Mapping[str, str], float]]) -> Labelled:
-    return tuple(
-        sorted(
-            (tuple(sorted((name, text) for name, text in labels.items() if name != "__name__")), value)
-            for labels, value in pairs
-        )
-    )
-
-
-def _alike_values(left: Labelled, right: Labelled) -> bool:
-    return len(left) == len(right) and all(
-        a[0] == b[0] and math.isclose(a[1], b[1], rel_tol=1e-6, abs_tol=1e-9) for a, b in zip(left, right, strict=True)
-    )
-
-
-def _label_sets(labels: Iterable[Mapping[str, str]]) -> tuple[tuple[tuple[str, str], ...], ...]:
-    return tuple(sorted(tuple(sorted(each.items())) for each in labels))
-
-
-def _fired(answer: Answer, alert: str) -> tuple[tuple[tuple[str, str], ...], ...]:
-    gone = {"__name__", "alertname", "alertstate"}
-    return _label_sets(
-        {name: value for name, value in sample.labels.items() if name not in gone}
-        for sample in answer.samples
-        if sample.labels.get("alertname") == alert
-    )
-
-
-def _many(label_sets: Sequence[object]) -> str:
-    return f"{len(label_sets)} label set{'s' * (len(label_sets) != 1)}"
-
-
 # --- routes ------------------------------------------------------------------------------------------------------
+
+
+def broken_routes(routes: Routes, contract: Contract) -> tuple[tuple[str, str], ...]:
+    """Each clause of the routes that a configuration does not keep, and what it does instead."""
+    return tuple(_broken_routes(routes, contract))
+
+
+def _broken_routes(routes: Routes, contract: Contract) -> Iterator[tuple[str, str]]:
+    told, promised_timers = _timers(routes.text), _promised_timers(contract)
+    for name, promised in promised_timers.items():
+        if told[name] != promised:
+            yield "route/timing", f"{name} is {told[name] or 'absent'} instead of {promised}"
+    named = {route.severity for route in contract.routes}
+    default = contract.default_route.receiver
+    receivers = {str(route.severity): route.receiver for route in contract.routes}
+    for severity, promised in (receivers | {"": default, "unheard-of": default}).items():
+        labels = {"alertname": "Any", "cluster": "simulated"} | ({"severity": severity} if severity else {})
+        went = routes.receivers(labels)
+        if went != (promised,):
+            clause = f"route/{severity if severity in named else 'default'}"
+            yield clause, f"severity {severity or 'none'} goes to {', '.join(went)} instead of {promised}"
 
 
 def judge_routes(
     wrong: Sequence[RouteMutant], routes: Routes, contract: Contract, *, processes: int = 2
 ) -> tuple[JudgedRoute, ...]:
     """Each changed routing tree, asked of Alertmanager's own tool: does every severity still reach its receiver?"""
-    promised = {route.severity: route.receiver for route in contract.routes}
-    promised |= {"": contract.default_route.receiver, "unheard-of": contract.default_route.receiver}
-    severities = [severity for severity in promised if severity is not None]
-
-    def labels(severity: str) -> dict[str, str]:
-        return {"alertname": "Any", "cluster": "simulated"} | ({"severity": severity} if severity else {})
-
-    holds = [each for each in severities if routes.receivers(labels(each)) == (promised[each],)]
-    timed = _timers(routes.text) == _promised_timers(contract)
+    # What the original breaks already is no evidence about a mutant.
+    already = {clause for clause, _ in broken_routes(routes, contract)}
 
     def one(mutant: RouteMutant) -> JudgedRoute:
-        if timed and _timers(mutant.text) != _promised_timers(contract):
-            reason = f"{_timers(mutant.text)} instead of {_promised_timers(contract)}"
-            return JudgedRoute(mutant=mutant, outcome=Outcome.CAUGHT, clause="route/timing", reason=reason)
         changed = Routes(amtool=routes.amtool, text=mutant.text)
         try:
-            for severity in holds:
-                went = changed.receivers(labels(severity))
-                if went != (promised[severity],):
-                    reason = f"severity {severity or 'none'} goes to {', '.join(went)} instead of {promised[severity]}"
-                    clause = (
-                        f"route/{severity if severity in {each.severity for each in contract.routes} else 'default'}"
-                    )
+            for clause, reason in _broken_routes(changed, contract):
+                if clause not in already:
                     return JudgedRoute(mutant=mutant, outcome=Outcome.CAUGHT, clause=clause, reason=reason)
         except RoutesError as error:
             return JudgedRoute(mutant=mutant, outcome=Outcome.INVALID, reason=str(error))
