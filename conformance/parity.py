@@ -1,0 +1,119 @@
+"""
+The same clauses on two drivers, side by side: `python -m conformance.parity` (nox -s parity).
+
+Runs the main job natively and on containers, or takes the directories of two runs, and prints where they differ. A
+difference is accepted only with a reason that is written here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fixtures.core import clock
+from fixtures.stack.choice import choose
+from fixtures.stack.component import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+LIVE = ("conformance/steady", "conformance/scenarios")
+DRIVERS = ("native", "containers")
+
+EXPECTED: Mapping[str, str] = {}
+"""By clause: why it may differ between the drivers. Empty: at present none may."""
+
+COMPONENTS = {
+    "cadvisor": "natively a plain control group, known by its `id`; in a container the engine's own `name`",
+    "ballast": "natively a process in the gateway's control group; in a container a second process of the gateway's",
+}
+"""What stands in another way though the clauses agree."""
+
+
+class ParityError(Exception):
+    """There are no two runs to compare; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """One clause with its status in both runs; `reason` is empty where none is written."""
+
+    clause: str
+    first: str
+    second: str
+    reason: str
+
+
+def read(directory: Path) -> dict[str, str]:
+    """The status of every clause of a run. Raises ParityError."""
+    path = directory / "report.json"
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        found = {clause["id"]: str(clause["status"]) for clause in report["clauses"]}
+    except OSError as error:
+        raise ParityError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ParityError(f"{path}: is no report of a run: {type(error).__name__}: {error}") from None
+    if not found:
+        raise ParityError(f"{path}: holds no clause, so there is nothing to compare")
+    return found
+
+
+def differences(first: Mapping[str, str], second: Mapping[str, str], reasons: Mapping[str, str]) -> list[Difference]:
+    """Every clause whose status differs, those that one run does not know included."""
+    return [
+        Difference(clause=clause, first=one, second=other, reason=reasons.get(clause, ""))
+        for clause in sorted(first.keys() | second.keys())
+        if (one := first.get(clause, "absent")) != (other := second.get(clause, "absent"))
+    ]
+
+
+def tell(first: Path, second: Path) -> int:
+    """Print how two runs differ; 0 where every difference has its reason."""
+    one, other = read(first), read(second)
+    found = differences(one, other, EXPECTED)
+    width = max((len(each.clause) for each in found), default=0)
+    for each in found:
+        print(f"{each.clause:{width}}  {each.first} / {each.second}: {each.reason or 'no reason is written'}")
+    unexplained = [each for each in found if not each.reason]
+    same = len(one.keys() | other.keys()) - len(found)
+    for name, why in COMPONENTS.items():
+        print(f"{name}: {why}")
+    print(f"parity: {same} clauses agree, {len(found)} differ, {len(unexplained)} of them without a reason")
+    return 1 if unexplained else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare; 1 where something differs without a reason, 2 where there is nothing to compare."""
+    parser = argparse.ArgumentParser(prog="nox -s parity --", description="Native against containers, by clause.")
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="two run directories, instead of running")
+    chosen = parser.parse_args(arguments)
+    if len(chosen.runs) not in (0, 2):
+        parser.error(f"two run directories or none, not {len(chosen.runs)}")
+    try:
+        first, second = chosen.runs or _run_both()
+        return tell(first, second)
+    except (ParityError, StackError) as error:
+        print(f"parity: {error}", file=sys.stderr)
+        return 2
+
+
+def _run_both() -> list[Path]:
+    # Before the first run, which would be for nothing.
+    choose("containers", os.environ)
+    base = Path(".runs") / f"parity-{clock.stamp(clock.now())}"
+    for driver in DRIVERS:
+        subprocess.run(
+            [sys.executable, "-m", "pytest", *LIVE, "--stack", driver, "--run-dir", str(base / driver)], check=False
+        )
+    return [base / driver for driver in DRIVERS]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Two runs compared by clause: a difference without a written reason is no parity."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from conformance import parity
+from conformance.contract.load import load
+
+
+def stored(place: Path, statuses: dict[str, str]) -> Path:
+    place.mkdir()
+    clauses = [{"id": clause, "status": status} for clause, status in statuses.items()]
+    (place / "report.json").write_text(json.dumps({"clauses": clauses}), encoding="utf-8")
+    return place
+
+
+def test_equal_runs_are_at_parity(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    The same statuses, whatever they are, differ nowhere.
+    """
+    statuses = {"target/docker": "holds", "alert/X/for": "broken"}
+    first, second = stored(tmp_path / "a", statuses), stored(tmp_path / "b", statuses)
+
+    assert parity.main([str(first), str(second)]) == 0
+    assert "2 clauses agree, 0 differ" in capsys.readouterr().out
+
+
+def test_a_difference_without_a_reason_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A clause that holds on one driver only, or that one run does not know, is told and fails.
+    """
+    first = stored(tmp_path / "a", {"target/docker": "holds", "log/format": "holds"})
+    second = stored(tmp_path / "b", {"target/docker": "unsupported"})
+
+    assert parity.main([str(first), str(second)]) == 1
+    told = capsys.readouterr().out
+    assert "target/docker  holds / unsupported: no reason is written" in told
+    assert "log/format     holds / absent" in told
+
+
+def test_a_written_reason_is_told_and_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What has its reason does not fail.
+    """
+    monkeypatch.setattr(parity, "EXPECTED", {"target/docker": "measured elsewhere"})
+    first, second = (
+        stored(tmp_path / "a", {"target/docker": "holds"}),
+        stored(tmp_path / "b", {"target/docker": "unproven"}),
+    )
+
+    assert parity.main([str(first), str(second)]) == 0
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"clauses": []}', '{"clauses": [{}]}', "[1]"])
+def test_what_is_no_report_is_refused(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    An empty or foreign file never counts as agreement.
+    """
+    good = stored(tmp_path / "a", {"target/docker": "holds"})
+    bad = tmp_path / "b"
+    bad.mkdir()
+    (bad / "report.json").write_text(text, encoding="utf-8")
+
+    assert parity.main([str(good), str(bad)]) == 2
+    assert str(bad) in capsys.readouterr().err
+
+
+def test_without_an_engine_nothing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The native half of a comparison that cannot be made is not begun.
+    """
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+
+    assert parity.main([]) == 2
+
+
+def test_each_written_reason_is_about_a_clause_of_the_contract() -> None:
+    """
+    A reason outlives no clause.
+    """
+    assert set(parity.EXPECTED) <= {clause.id for clause in load(None).clauses()}
