@@ -133,6 +133,28 @@ def test_a_fault_of_the_rule_around_its_expression_is_found(
     assert check not in found(expr, **good)
 
 
+@pytest.mark.parametrize(
+    "expr",
+    [
+        "app_used / app_max_bytes > 0.8 and app_max_bytes > 0",
+        "app_free / app_max_bytes < 0.1",
+        "app_used / pg_settings_max_connections > 0.9",
+    ],
+)
+def test_a_division_that_cannot_fire_by_zero_is_let_be(expr: str) -> None:
+    """
+    A guard beside the division, a lower bound, or a limit that cannot be 0: none of them is a finding.
+    """
+    assert "division-by-zero-limit" not in {each.check for each in lint([file_of(expr)])}
+
+
+def test_a_dead_mans_switch_is_no_finding() -> None:
+    """
+    An alert over a constant fires always and is meant to.
+    """
+    assert "no-condition" not in found("vector(1)")
+
+
 def test_a_flapping_target_is_a_note_on_the_wait() -> None:
     """
     A state rule that waits says that one good scrape starts the wait anew.

@@ -422,7 +422,7 @@ def _templates(view: _View) -> Iterator[_Said]:
                 everywhere = len(missing) == len(branches)
                 yield _Said(
                     "template-label",
-                    Weight.ERROR if everywhere else Weight.WARNING,
+                    Weight.WARNING,
                     f"the query cannot produce the label {label}"
                     + ("" if everywhere else f" in {len(missing)} of its {len(branches)} branches")
                     + f" (it gives {missing[0].words()}): the text stays empty there",
@@ -450,12 +450,25 @@ def _values(view: _View) -> Iterator[_Said]:
 
 
 def _limits(view: _View) -> Iterator[_Said]:
+    guarded = {
+        each.left.name
+        for each in comparisons(view.root)
+        if each.left.kind == "selector" and each.operator in {">", "!="} and each.bound >= 0
+    }
     for node in view.root.having("binary", "/"):
         below = node.parts[1].bare()
-        if below.kind != "selector" or not _LIMIT_NAMES.search(below.name) or below.name.startswith("pg_settings_"):
+        if (
+            below.kind != "selector"
+            or below.name in guarded
+            or below.name.startswith("pg_settings_")
+            or not _LIMIT_NAMES.search(below.name)
+        ):
+            continue
+        above = any(each.operator in {">", ">="} and node in each.left.walk() for each in comparisons(view.root))
+        if view.alert is not None and not above:
+            # Infinity is on the quiet side of a lower bound.
             continue
         zero = "0 where no limit is set" if below.name.startswith("container_spec_") else "0 in some environments"
-        above = any(each.operator in {">", ">="} and node in each.left.walk() for each in comparisons(view.root))
         yield _Said(
             "division-by-zero-limit",
             Weight.WARNING,
@@ -493,7 +506,7 @@ def _per_series(view: _View) -> Iterator[_Said]:
             parts = f"split over {split}" if split else "as a counter it may have many label sets"
             yield _Said(
                 "per-series-threshold",
-                Weight.WARNING,
+                Weight.WARNING if split else Weight.NOTE,
                 f"{selector.name}: {parts}, and each label set is compared with {each.bound:g} by itself: five sets at "
                 f"{each.bound / 2:g} make {each.bound * 2.5:g} and never fire; if the total is meant, sum it",
                 left.start,
@@ -630,7 +643,8 @@ def _conditions(view: _View) -> Iterator[_Said]:
         "call", "absent", "absent_over_time"
     ):
         names = {each.name for each in view.root.having("selector")}
-        if not names <= view.recorded or not names:
+        # An alert over a constant is meant to fire always: a dead man's switch.
+        if names and not names <= view.recorded:
             yield _Said(
                 "no-condition",
                 Weight.WARNING,
