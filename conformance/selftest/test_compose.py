@@ -198,8 +198,11 @@ def test_compose_accepts_each_file_and_every_merge(folder: Path, names: tuple[st
 
 def _compose() -> list[str] | None:
     for command in (["docker", "compose"], ["docker-compose"]):
-        if shutil.which(command[0]) and "v2" in _run([*command, "version"], Path.cwd(), dict(os.environ)).stdout:
-            return command
+        if shutil.which(command[0]):
+            told = _run([*command, "version"], Path.cwd(), dict(os.environ))
+            # Version 1 reads another language.
+            if told.returncode == 0 and "version 1." not in told.stdout:
+                return command
     return None
 
 
