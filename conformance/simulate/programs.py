@@ -244,7 +244,13 @@ class _Story:
                 )
             )
             begin = end
-        return Simulated(program=self.program.name, alert=self.promise.name, windows=self.windows, phases=tuple(phases))
+        return Simulated(
+            program=self.program.name,
+            alert=self.promise.name,
+            windows=self.windows,
+            evaluation_s=every,
+            phases=tuple(phases),
+        )
 
 
 def _is(state: Answer, wanted: str) -> bool:
