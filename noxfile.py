@@ -73,6 +73,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def soak(session: nox.Session) -> None:
+    """The main job N times (`-- N`), and every verdict that differed."""
+    install(session, "suite")
+    session.run("python", "-m", "conformance.soak", *session.posargs)
+
+
+@nox.session(default=False)
 def stack(session: nox.Session) -> None:
     """The whole stack under a calm load, its addresses printed, until Ctrl-C."""
     install(session, "suite")

@@ -99,7 +99,7 @@ def _pages(alert: AlertPromise, timeline: Timeline) -> Iterator[Page]:
         if re.search(rf"\b{re.escape(alert.name)}\b", text) and re.search(
             rf"(?<![\w-]){re.escape(timeline.cell)}(?![\w-])", text
         ):
-            yield Page(notification=notification, state=_state(notification, text), text=text)
+            yield Page(notification=notification, state=state(notification, text), text=text)
 
 
 def texts(value: object) -> Iterator[str]:
@@ -114,7 +114,8 @@ def texts(value: object) -> Iterator[str]:
             yield from texts(each)
 
 
-def _state(notification: Notification, text: str) -> str:
+def state(notification: Notification, text: str) -> str:
+    """`firing` or `resolved`, as the receiver is told; `unknown` where it is told neither."""
     action = notification.body.get("event_action")
     if action in ("trigger", "resolve"):
         return "firing" if action == "trigger" else "resolved"

@@ -16,7 +16,7 @@ RATE_TOLERANCE = 0.03
 """How far the achieved rate may lie from the wanted one: a third of the way from a rung of 0.9 to its threshold."""
 
 
-TOLERANCE = {"s": 0.08}
+TOLERANCE = {"s": 0.1}
 """By quantity, where the rate's is not meant: a latency rung lies in the middle of a bucket a quarter of it wide."""
 
 
@@ -37,7 +37,7 @@ def repeatable(timeline: Timeline, *, needs: Iterable[str] = ()) -> tuple[str, .
     """
     if any(span.rung is not None for span in timeline.phases):
         return failed(timeline, needs=needs)
-    return (*_reading(timeline), *_load(timeline))
+    return (*_reading(timeline), *_load(timeline), *timed_out(timeline))
 
 
 def deaths(timeline: Timeline, needs: Iterable[str] = ()) -> tuple[str, ...]:
@@ -119,6 +119,30 @@ def achieved(timeline: Timeline, span: Span) -> float:
 
 def _witness(span: Span) -> str:
     return "clients" if span.reached is None else "the fault"
+
+
+def timed_out(timeline: Timeline, job: str = "") -> tuple[str, ...]:
+    """
+    Targets (or the one of `job`) of which some scrapes took as long as they may, while others were answered.
+
+    A scrape's time-out shrinks with the tempo and the work of a scrape does not: a busy machine fails it, which says
+    nothing about a target that answers otherwise. One that refuses, or never answers, is another matter.
+    """
+    lengths = {each.labels.get("instance"): dict(each.points) for each in timeline.scrape_durations}
+    found = []
+    for series in timeline.up:
+        if job and series.labels.get("job") != job:
+            continue
+        down = [at for at, value in series.points if value != 1]
+        took = lengths.get(series.labels.get("instance"), {})
+        if down and len(down) < len(series.points) / 2:
+            late = [at for at in down if took.get(at, 0.0) >= 0.9 * timeline.scrape_interval]
+            if len(late) == len(down):
+                found.append(
+                    f"{len(down)} of {len(series.points)} scrapes of {series.labels.get('job')} "
+                    f"ran into their time-out of {timeline.scrape_interval * 1000:.0f} ms"
+                )
+    return tuple(found)
 
 
 def largest_gap(timeline: Timeline) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from conformance.judge import premise
 from conformance.judge.alerts import NEEDS
-from conformance.judge.delivery import texts
+from conformance.judge.delivery import state, texts
 from conformance.judge.slack import DELIVERY, timer
 from conformance.judge.verdict import Finding, broken, holds, unproven
 from fixtures.core.clock import at
@@ -34,7 +34,8 @@ def routed(route: Route, contract: Contract, timeline: Timeline, *, probe: str, 
         return unproven(
             clause, f"the run ended at {at(timeline.ended)}, before a notification was due at {at(deadline)}"
         )
-    own = [page for page in pages if f"severity {severity}" in "\n".join(texts(page.body))]
+    # The end of a posted alert is told too, when nobody has repeated it for long enough; it is no second page.
+    own = [page for page in pages if _says(page, severity)]
     right = [page for page in own if page.receiver == receiver.kind and page.accepted]
     expected = (
         f"one notification of severity {severity} at {receiver.kind} ({receiver.endpoint}) by {at(deadline)} "
@@ -57,6 +58,11 @@ def routed(route: Route, contract: Contract, timeline: Timeline, *, probe: str, 
         observations=len(pages),
         reason=f"told at {receiver.kind} alone, {right[0].at - span.start:.2f} s after it",
     )
+
+
+def _says(page: Notification, severity: str) -> bool:
+    text = "\n".join(texts(page.body))
+    return f"severity {severity}" in text and state(page, text) != "resolved"
 
 
 def _is_about(page: Notification, probe: str, cell: str) -> bool:

@@ -27,6 +27,8 @@ def up(target: Target, timeline: Timeline) -> Verdict:
     if timeline.interrupted:
         reasons.append(f"the program was not performed to its end: {timeline.interrupted}")
     reasons += [f"{each.backend} did not take in the run: {each.detail}" for each in timeline.arrivals if not each.ok]
+    if timeline.tempo > 1:
+        reasons += premise.timed_out(timeline, target.job)
     if reasons:
         return unproven(clause, "; ".join(reasons))
     if target.job in timeline.stand_ins:

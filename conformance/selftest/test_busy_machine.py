@@ -1,0 +1,57 @@
+"""What a busy machine does to a run is no finding about the subject, and what a bad target does is no busy machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.contract.load import load
+from conformance.judge import premise, targets
+from conformance.judge.verdict import Status
+from conformance.selftest.recording import timelines
+
+if TYPE_CHECKING:
+    from conformance.timeline.model import Series, Timeline
+
+JOB = "osmen_postgres"
+
+
+def bent(series: tuple[Series, ...], value: float, every: int) -> tuple[Series, ...]:
+    """The samples of JOB, each `every`-th of which is `value`."""
+    return tuple(
+        replace(each, points=tuple((at, value if n % every == 0 else old) for n, (at, old) in enumerate(each.points)))
+        if each.labels.get("job") == JOB
+        else each
+        for each in series
+    )
+
+
+def failing(*, every: int, seconds: float) -> Timeline:
+    """The recorded steady run with each `every`-th scrape of JOB failed after `seconds`."""
+    steady = timelines()["steady"]
+    return replace(
+        steady, up=bent(steady.up, 0, every), scrape_durations=bent(steady.scrape_durations, seconds, every)
+    )
+
+
+@pytest.mark.parametrize(
+    ("every", "seconds", "status"),
+    [
+        pytest.param(20, 0.25, Status.UNPROVEN, id="some run into the time-out"),
+        pytest.param(20, 0.001, Status.BROKEN, id="some are refused"),
+        pytest.param(1, 0.25, Status.BROKEN, id="it hangs"),
+        pytest.param(1, 0.001, Status.BROKEN, id="it is away"),
+    ],
+)
+def test_a_scrape_that_fails_is_told_apart_by_how_long_it_took(every: int, seconds: float, status: Status) -> None:
+    """
+    A target that answers but for a few scrapes that took their whole time is unproven; any other failure is broken.
+    """
+    timeline = failing(every=every, seconds=seconds)
+
+    verdict = targets.up(load().target(JOB), timeline)
+
+    assert status is verdict.status, verdict.text()
+    assert (status is Status.UNPROVEN) is bool(premise.repeatable(timeline))
