@@ -407,6 +407,27 @@ def test_routes_are_held_to_their_document(
     assert observed in found[0].observed
 
 
+@pytest.mark.parametrize(
+    ("change", "subject", "observed"),
+    [
+        (("- name: osmen_alerts", "- name: osmen_alerts\n    interval: 1m"), "group osmen_alerts interval", "1m"),
+        (("- name: osmen_alerts", "- name: osmen_alerts\n    limit: 3"), "group osmen_alerts limit", "3"),
+        (("- alert: HighMemoryUsage", "- alert: HighMemory"), "HighMemory", "an alert"),
+        (("- alert: HighMemoryUsage", "- alert: ServiceDown"), "ServiceDown", "there again"),
+        (("send_resolved: true", "send_resolved: false"), "receiver slack", "1 of that kind, send_resolved [False]"),
+        (("slack_configs:", "webhook_configs:"), "receiver slack", "0 of that kind"),
+        (("\nreceivers:", "\ninhibit_rules: [{equal: [cluster]}]\n\nreceivers:"), "inhibit_rules", "there"),
+    ],
+)
+def test_what_stands_around_the_rules_is_held_too(
+    bend: Callable[..., Revision], change: tuple[str, str], subject: str, observed: str
+) -> None:
+    """
+    A group's pace, an alert twice or undocumented, a receiver that keeps the end to itself: each is a contradiction.
+    """
+    assert (subject, observed) in {(each.subject, each.observed) for each in contradictions(bend(change))}
+
+
 def test_a_case_beside_the_rules_is_kept_or_named(
     promtool: Promtool, shipped: Revision, bend: Callable[..., Revision]
 ) -> None:

@@ -18,6 +18,8 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from conformance.contract.load import load as load_contract
 from conformance.contract.model import AlertForm, Contract
 from conformance.contract.parse import ContractError
@@ -229,7 +231,7 @@ class Comparison:
     history_note: str = ""
     contradictions: tuple[Contradiction, ...] = ()
     disagreements: tuple[str, ...] = ()
-    """What does not fail but should be looked at: a line on a dashboard, an alert without a document."""
+    """What does not fail but should be looked at: a line on a dashboard."""
     unmeasured: tuple[str, ...] = ()
     untouched: tuple[str, ...] = ()
     incidents: int = 0
@@ -284,7 +286,7 @@ def compare(
         history=tuple(history),
         history_note=history_note,
         contradictions=(*_unloaded(head, whole[1]), *contradictions(head, head_thresholds, amtool)),
-        disagreements=(*_undocumented(head), *_dashboards(base, head)),
+        disagreements=tuple(_dashboards(base, head)),
         unmeasured=tuple(_unmeasured(base, head_thresholds, told=(whole[0], before, after))),
         untouched=_untouched(head, incidents),
         incidents=len(told),
@@ -654,7 +656,7 @@ def contradictions(
             promise.shipped, file, rule, document=promise.document, threshold=threshold, measured=measured
         )
         found += _receiver(head, rule, receiver=promise.receiver, amtool=amtool, document=promise.document)
-    return (*found, *_routed(head, head.contract, amtool))
+    return (*found, *_grouped(head, head.contract), *_routed(head, head.contract, amtool), *_heard(head, head.contract))
 
 
 def _against(
@@ -744,6 +746,82 @@ def _receiver(
         )
 
 
+def _grouped(head: Revision, contract: Contract) -> Iterator[Contradiction]:
+    """Around the rules: an alert that no document names or that stands twice, and a group with a pace of its own."""
+    documented = {each.name for each in contract.alerts}
+    seen: set[str] = set()
+    for file in head.files:
+        for group in file.groups:
+            names = [rule.name for rule in group.rules if isinstance(rule, AlertRule)]
+            for rule in group.rules:
+                if not isinstance(rule, AlertRule):
+                    continue
+                scalar = rule.places["alert"]
+                error = rules.blame(file, scalar, "")
+                place = f"{file.file}:{error.line}:{error.column}"
+                if rule.name not in documented:
+                    yield Contradiction(
+                        subject=rule.name, documented="nowhere", observed="an alert", place=place, shown=error.shown
+                    )
+                if rule.name in seen:
+                    yield Contradiction(
+                        subject=rule.name, documented="once", observed="there again", place=place, shown=error.shown
+                    )
+                seen.add(rule.name)
+            if documented.isdisjoint(names):
+                continue
+            place = f"{file.file}:{group.line}:{group.column}"
+            every = contract.timing.evaluation_interval
+            if group.interval not in (None, every):
+                yield Contradiction(
+                    subject=f"group {group.name} interval",
+                    documented=format_duration(every),
+                    observed=format_duration(group.interval or every),
+                    place=place,
+                )
+            for part, value in (("query_offset", group.query_offset), ("limit", group.limit), ("labels", group.labels)):
+                if value:
+                    yield Contradiction(
+                        subject=f"group {group.name} {part}", documented="absent", observed=str(value), place=place
+                    )
+
+
+def _heard(head: Revision, contract: Contract) -> Iterator[Contradiction]:
+    """Receivers speak their protocol and tell the end too; nothing that no document names keeps an alert quiet."""
+    if not head.alertmanager:
+        return
+    try:
+        config = yaml.safe_load(head.alertmanager)
+        receivers = {each["name"]: each for each in config.get("receivers") or ()}
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError):
+        # Whether it is a configuration at all is said by Alertmanager's own tool.
+        return
+    for quiet in ("inhibit_rules", "mute_time_intervals", "time_intervals"):
+        if config.get(quiet):
+            yield Contradiction(subject=quiet, documented="absent", observed="there", place="alertmanager.yml")
+    for promise in contract.receivers:
+        if promise.name not in receivers:
+            yield Contradiction(
+                subject=f"receiver {promise.name}",
+                documented=f"speaks {promise.kind}",
+                observed="absent",
+                place="alertmanager.yml",
+                document=promise.document,
+            )
+            continue
+        spoken = receivers[promise.name].get(f"{promise.kind}_configs") or []
+        ends = [bool(each.get("send_resolved", promise.kind == "pagerduty")) for each in spoken]
+        if len(spoken) != 1 or ends != [promise.send_resolved]:
+            observed = f"{len(spoken)} of that kind" + (f", send_resolved {ends}" if ends else "")
+            yield Contradiction(
+                subject=f"receiver {promise.name}",
+                documented=f"speaks {promise.kind} once, send_resolved {promise.send_resolved}",
+                observed=observed,
+                place="alertmanager.yml",
+                document=promise.document,
+            )
+
+
 def _routed(head: Revision, contract: Contract, amtool: Path | None) -> Iterator[Contradiction]:
     if amtool is None or not head.alertmanager:
         return
@@ -754,15 +832,6 @@ def _routed(head: Revision, contract: Contract, amtool: Path | None) -> Iterator
         return
     for clause, reason in broken:
         yield Contradiction(subject=clause, documented="otherwise", observed=reason, place="alertmanager.yml")
-
-
-def _undocumented(head: Revision) -> Iterator[str]:
-    if head.contract is None:
-        return
-    known = {each.name for each in head.contract.alerts}
-    for name, (file, rule) in head.alerts().items():
-        if name not in known:
-            yield f"{_place(file, rule)}: {name} stands in no document of the contract"
 
 
 def _dashboards(base: Revision, head: Revision) -> Iterator[str]:
