@@ -77,6 +77,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "program(*programs): what is done to the world before these tests judge it")
+    config.addinivalue_line("markers", "ladder(ladder): the rungs by which these tests measure an alert")
     config.addinivalue_line(
         "markers", "covers(*clauses): the clauses of the contract that a test gives a verdict about"
     )
@@ -115,6 +116,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             ),
             contract=contract,
             programs=tuple(programs.values()),
+            ladders=tuple(
+                {
+                    ladder.alert: ladder
+                    for item in live
+                    for mark in item.iter_markers("ladder")
+                    for ladder in mark.args
+                }.values()
+            ),
             covered=frozenset(clause for item in live for clause in clauses_of(item)),
         )
     except SPOKEN as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.util
 import os
 import shutil
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from conformance.judge.ladder import measured
 from conformance.perform import Stage
 from conformance.report import record
 from conformance.report.event import (
@@ -24,7 +26,7 @@ from conformance.report.event import (
     RunStarted,
 )
 from conformance.report.progress import Progress
-from conformance.report.record import AttemptRow, ComponentRow, Report, ReportError, Result, RunFacts
+from conformance.report.record import AttemptRow, ComponentRow, Report, ReportError, Result, RunFacts, ThresholdRow
 from conformance.report.redact import Redactor
 from conformance.report.text import summary
 from conformance.report.write import write_all
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from conformance.contract.model import Contract
+    from conformance.judge.ladder import Ladder
     from conformance.judge.verdict import Verdict
     from conformance.perform import Stood
     from conformance.timeline.model import Attempt, Timeline
@@ -79,12 +82,19 @@ class Run:
     """
 
     def __init__(
-        self, options: Options, *, contract: Contract, programs: Sequence[Program], covered: frozenset[str]
+        self,
+        options: Options,
+        *,
+        contract: Contract,
+        programs: Sequence[Program],
+        covered: frozenset[str],
+        ladders: Sequence[Ladder] = (),
     ) -> None:
         self.contract = contract
         self._options = options
         self._programs = tuple(programs)
         self._covered = covered
+        self._ladders = tuple(ladders)
         self._verdicts: list[Verdict] = []
         self._stage: Stage | None = None
         self._timelines: dict[str, Timeline] | None = None
@@ -222,6 +232,7 @@ class Run:
             components=_components(stage.stood if stage is not None else ()),
             clauses=self.contract.clauses(),
             verdicts=record.gather(self._verdicts),
+            thresholds=self._thresholds(timelines),
             selected=any(clause.id not in self._covered for clause in self.contract.clauses()),
             deaths=deaths,
         )
@@ -233,6 +244,15 @@ class Run:
         except ReportError as error:
             self._trouble = str(error)
         return self._report.result is Result.CONFORMANT and not self._trouble
+
+    def _thresholds(self, timelines: Mapping[str, Timeline]) -> tuple[ThresholdRow, ...]:
+        """What each ladder told apart, where both its programs were performed to their end."""
+        complete = {name for name, seen in timelines.items() if not seen.interrupted}
+        return tuple(
+            ThresholdRow(tier="live", **dataclasses.asdict(measured(ladder, self.contract, timelines)))
+            for ladder in self._ladders
+            if {ladder.below, ladder.above} <= complete
+        )
 
     def tell(self, stream: TextIO) -> None:
         """The summary on the screen; its last line is the result."""

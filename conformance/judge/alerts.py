@@ -263,6 +263,16 @@ def waits(alert: AlertPromise, timeline: Timeline) -> Verdict:
     )
 
 
+def waited(alert: AlertPromise, timeline: Timeline) -> float | None:
+    """Real seconds from the first pending to the first firing sample of one unbroken run; None where it never fired."""
+    story = history(alert, timeline)
+    fired = story.fired_at()
+    run = _last_run(story.pending, timeline.evaluation_interval, before=fired)
+    if fired is None:
+        return None
+    return fired - run[0] if run else 0.0
+
+
 def resolves(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdict:
     """
     The alert ends when its measure is back, neither before nor later, and the measure is back when the world is.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from conformance.judge import alerts, alone, delivery, shipped
+from conformance.judge import alerts, alone, delivery, premise, shipped
+from conformance.judge.verdict import Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,3 +55,46 @@ def judged(ladder: Ladder, aspect: str, contract: Contract, timelines: Mapping[s
         ),
     }
     return judges[aspect]()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """
+    What a ladder told apart, in the document's units and its time (seconds); None where its clause did not hold.
+
+    An alert on a state is measured by how long the state lasted.
+    """
+
+    alert: str
+    documented: float
+    unit: str
+    silent_at: float | None
+    fires_at: float | None
+    for_documented: float
+    for_observed: float | None
+
+
+def measured(ladder: Ladder, contract: Contract, timelines: Mapping[str, Timeline]) -> Measured:
+    """The widest pair of rungs that this run told apart, and the wait that it saw."""
+    alert = contract.alert(ladder.alert)
+    below, above = timelines[ladder.below], timelines[ladder.above]
+
+    def value(timeline: Timeline, phase: str, aspect: str) -> float | None:
+        if judged(ladder, aspect, contract, timelines).status is not Status.HOLDS:
+            return None
+        span = timeline.phase(phase)
+        if alert.fires_on:
+            return round(((span.healed or span.end) - span.start) * timeline.tempo)
+        return round(premise.achieved(timeline, span), 4)
+
+    waited = alerts.waited(alert, above)
+    documented = alert.shipped.for_.total_seconds()
+    return Measured(
+        alert=alert.name,
+        documented=documented if alert.fires_on else alert.threshold,
+        unit="s" if alert.fires_on else str(alert.unit),
+        silent_at=value(below, ladder.rung, "silent-below"),
+        fires_at=value(above, ladder.beyond, "fires-above"),
+        for_documented=documented,
+        for_observed=None if waited is None else round(waited * above.tempo, 1),
+    )

@@ -42,8 +42,6 @@ POOL = Program(
     quantity="connections",
 )
 
-pytestmark = pytest.mark.program(POOL)
-
 LADDER = Ladder(
     alert="DatabasePoolExhausted",
     below=POOL.name,
@@ -52,6 +50,8 @@ LADDER = Ladder(
     above=POOL.name,
     beyond="above",
 )
+
+pytestmark = [pytest.mark.program(POOL), pytest.mark.ladder(LADDER)]
 
 
 @pytest.mark.parametrize(

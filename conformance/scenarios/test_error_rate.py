@@ -62,8 +62,6 @@ ABOVE = Program(
     quantity="errors/s",
 )
 
-pytestmark = pytest.mark.program(BELOW, ABOVE)
-
 LADDER = Ladder(
     alert="HighErrorRate",
     below=BELOW.name,
@@ -72,6 +70,8 @@ LADDER = Ladder(
     above=ABOVE.name,
     beyond="above",
 )
+
+pytestmark = [pytest.mark.program(BELOW, ABOVE), pytest.mark.ladder(LADDER)]
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,6 @@ MEMORY = Program(
     quantity="ratio",
 )
 
-pytestmark = pytest.mark.program(MEMORY)
-
 LADDER = Ladder(
     alert="HighMemoryUsage",
     below=MEMORY.name,
@@ -52,6 +50,8 @@ LADDER = Ladder(
     above=MEMORY.name,
     beyond="above",
 )
+
+pytestmark = [pytest.mark.program(MEMORY), pytest.mark.ladder(LADDER)]
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,6 @@ ABOVE = Program(
     quantity="s",
 )
 
-pytestmark = pytest.mark.program(BELOW, ABOVE)
-
 LADDER = Ladder(
     alert="HighResponseTime",
     below=BELOW.name,
@@ -64,6 +62,8 @@ LADDER = Ladder(
     above=ABOVE.name,
     beyond="above",
 )
+
+pytestmark = [pytest.mark.program(BELOW, ABOVE), pytest.mark.ladder(LADDER)]
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,6 @@ DOWN = Program(
     takes_down=frozenset({"osmen_gateway"}),
 )
 
-pytestmark = pytest.mark.program(DOWN)
-
 LADDER = Ladder(
     alert="ServiceDown",
     below=DOWN.name,
@@ -48,6 +46,8 @@ LADDER = Ladder(
     above=DOWN.name,
     beyond="long",
 )
+
+pytestmark = [pytest.mark.program(DOWN), pytest.mark.ladder(LADDER)]
 
 
 @pytest.mark.parametrize(
