@@ -371,13 +371,14 @@ def test_the_official_postgres_can_make_its_first_start() -> None:
 
 
 CONFIG = "global: {scrape_interval: 1s}\nscrape_configs: []\n"
+SERVERS = ["prometheus", "postgres"]
 OPTIONS = {"tempo": "60", "file:prometheus.yml": CONFIG}
 
 
 def _engine() -> Engine:
     try:
         found = engine.find(os.environ)
-        lacking = images.missing(found, ["prometheus"])
+        lacking = images.missing(found, SERVERS)
     except EngineError as error:
         pytest.skip(str(error))
     if lacking:
@@ -393,7 +394,7 @@ def _contained(directory: RunDir, ports: Ports, guard: Guard) -> Driver:
         rundir=directory,
         ports=ports,
         secrets=Secrets(directory.path / "secrets"),
-        binaries=["prometheus"],
+        binaries=SERVERS,
         subject="fixtures.gateway",
         guard=guard,
         note=print,
@@ -485,6 +486,57 @@ def test_a_component_is_frozen_and_thawed_through_either_driver(driver: Driver) 
         running.stop()
 
     assert (stood, frozen, ended, thawed) == (True, True, "", True)
+
+
+def test_a_killed_component_is_started_again_where_it_was(driver: Driver) -> None:
+    """
+    After its death `start` brings it back under the same address, and it has not ended any more.
+    """
+    running = _standing(driver)
+    try:
+        stood = _ready(running)
+        assert isinstance(running, Kill)
+        running.kill()
+        wait.until(running.ended, bool, budget=5, every=0.05)
+        running.start()
+        back = _ready(running)
+        ended = wait.until(running.ended, lambda how: not how, budget=2, every=0.05).last
+    finally:
+        running.stop()
+
+    assert (stood, back, ended) == (True, True, "")
+
+
+@pytest.mark.parametrize("driver", ["containers"], indirect=True)
+def test_what_shares_a_gateway_s_memory_runs_inside_its_container(driver: Driver) -> None:
+    """
+    The ballast fills the memory of the container that it is a guest of, up to a share of that container's limit.
+    """
+    driver.claim(components.POSTGRES, "postgres", {})
+    shares = {**driver.measure(64 << 20, []).gateway("qdrant"), "group": ""}
+    ballast = driver.claim(components.BALLAST, "ballast-one", shares)
+    host = driver.claim(components.QDRANT, "qdrant", shares)
+    try:
+        ballast.start()
+        host.start()
+        stood = _ready(host), _ready(ballast)
+        request = urllib.request.Request(
+            f"http://{ballast.address('http')}/memory",
+            data=b'{"share": 0.8}',
+            headers={"Content-Type": "application/json"},
+            method="PUT",
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            reached = json.load(answer)["reached"]
+        memory, ended = host.memory(), ballast.ended()
+    finally:
+        host.stop()
+
+    assert stood == (True, True)
+    assert reached == pytest.approx(0.8, abs=0.05)
+    assert memory is not None
+    assert memory > 0.7 * 64
+    assert ended == ""
 
 
 def test_memory_is_limited_and_the_network_cut_where_the_driver_can(driver: Driver) -> None:
