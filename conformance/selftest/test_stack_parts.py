@@ -19,10 +19,12 @@ from fixtures.core.ports import Ports
 from fixtures.core.rundir import RunDir
 from fixtures.stack import cgroups, components, render
 from fixtures.stack.component import Component, Port, StackError
+from fixtures.stack.installed import answer, ask
 from fixtures.stack.probe import Probe
 from fixtures.stack.processes import Guard, NativeDriver, Nursery, how_it_ended, tail
 from fixtures.stack.secrets import NAMES, Secrets
 from fixtures.stack.stack import read_rules, read_text
+from fixtures.stack.versions import load as load_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -479,3 +481,25 @@ def test_every_component_of_ours_that_stands_in_for_another_says_so() -> None:
 
     assert [each.name for each in ours if not each.stand_in_for] == []
     assert [each.name for each in components.SHARED if each.binary and each.stand_in_for] == []
+
+
+# --- what stands on PATH ------------------------------------------------------------------------------------------
+
+
+def test_a_program_that_tells_no_version_is_ended_with_all_that_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A script that hangs is passed over by name, and neither it nor its child is left.
+    """
+    script, child = tmp_path / "redis-server", tmp_path / "child"
+    script.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {child}\nwait\n", encoding="utf-8")
+    script.chmod(0o755)
+    monkeypatch.setattr("fixtures.stack.installed.ANSWER", 0.5)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    recipe = load_catalogue()["redis"]
+    version, words = answer(recipe, ask(recipe, script))
+
+    assert version == ""
+    assert words.startswith("no answer to --version within")
+    assert awaited(lambda: gone(int(child.read_text(encoding="ascii"))))
