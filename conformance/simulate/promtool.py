@@ -173,7 +173,8 @@ class Promtool:
             ran = subprocess.run(
                 command,
                 cwd=folder,
-                env={**os.environ, "TMPDIR": str(folder)},
+                # A process of seconds: collecting its garbage half as often saves a tenth and costs some memory.
+                env={"GOGC": "200", **os.environ, "TMPDIR": str(folder)},
                 capture_output=True,
                 text=True,
                 errors="replace",
