@@ -151,10 +151,10 @@ def _run(options: argparse.Namespace, run: RunDir) -> Outcomes:
     found.rows = _measured(head, tool)
     timer.lap("thresholds")
     cases = read_cases(options.rules / "tests")
-    found.contradictions = compare.unkept(kept.missed(tool, head.files, cases))
     if head.contract is not None:
         found.judged = documented.judge(head.contract.alerts, found.rows)
-        found.contradictions += compare.contradictions(head, found.rows, amtool)
+        found.contradictions = compare.contradictions(head, found.rows, amtool)
+    found.contradictions += compare.unkept(kept.missed(tool, head.files, cases))
     timer.lap("documents")
     # Mutants of rules that contradict their document would be judged by clauses that are broken already.
     if head.contract is not None and not options.no_mutants and not _contradicted(found):

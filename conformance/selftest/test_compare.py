@@ -391,9 +391,9 @@ def test_the_history_is_part_of_the_table() -> None:
 @pytest.mark.parametrize(
     ("change", "clause", "observed"),
     [
-        (("group_wait: 10s", "group_wait: 30s"), "route/timing", "group_wait is 30s instead of 10s"),
-        (("receiver: default\n", "receiver: slack\n"), "route/default", "severity none goes to slack"),
-        (('severity="critical"', 'severity="urgent"'), "route/critical", "severity critical goes to default"),
+        (("group_wait: 10s", "group_wait: 30s"), "route/timing: group_wait", "30s"),
+        (("receiver: default\n", "receiver: slack\n"), "route/default: severity none", "goes to slack"),
+        (('severity="critical"', 'severity="urgent"'), "route/critical: severity critical", "goes to default"),
     ],
 )
 def test_routes_are_held_to_their_document(

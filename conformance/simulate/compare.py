@@ -826,12 +826,25 @@ def _routed(head: Revision, contract: Contract, amtool: Path | None) -> Iterator
     if amtool is None or not head.alertmanager:
         return
     try:
-        broken = broken_routes(Routes(amtool=amtool, text=head.alertmanager), contract)
+        broken = list(broken_routes(Routes(amtool=amtool, text=head.alertmanager), contract))
     except RoutesError as error:
         yield Contradiction(subject="alertmanager.yml", documented="a configuration", observed=str(error))
         return
-    for clause, reason in broken:
-        yield Contradiction(subject=clause, documented="otherwise", observed=reason, place="alertmanager.yml")
+    for each in broken:
+        line = _line_of(head.alertmanager, each.subject.removeprefix("severity "))
+        yield Contradiction(
+            subject=f"{each.clause}: {each.subject}",
+            documented=each.promised,
+            observed=each.observed.removeprefix("is "),
+            place=f"alertmanager.yml:{line}" if line else "alertmanager.yml",
+        )
+
+
+def _line_of(text: str, word: str) -> int | None:
+    """The first line on which a word stands, comments left out."""
+    wanted = re.compile(rf"\b{re.escape(word)}\b")
+    lines = enumerate(text.splitlines(), start=1)
+    return next((number for number, line in lines if wanted.search(line.partition("#")[0])), None)
 
 
 def _dashboards(base: Revision, head: Revision) -> Iterator[str]:

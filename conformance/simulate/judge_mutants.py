@@ -718,16 +718,26 @@ def _close(left: float, right: float) -> bool:
 # --- routes ------------------------------------------------------------------------------------------------------
 
 
-def broken_routes(routes: Routes, contract: Contract) -> tuple[tuple[str, str], ...]:
-    """Each clause of the routes that a configuration does not keep, and what it does instead."""
-    return tuple(_broken_routes(routes, contract))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BrokenRoute:
+    """A clause of the routes that a configuration does not keep."""
+
+    clause: str
+    subject: str
+    promised: str
+    observed: str
+
+    def text(self) -> str:
+        return f"{self.subject} {self.observed} instead of {self.promised}"
 
 
-def _broken_routes(routes: Routes, contract: Contract) -> Iterator[tuple[str, str]]:
-    told, promised_timers = _timers(routes.text), _promised_timers(contract)
-    for name, promised in promised_timers.items():
+def broken_routes(routes: Routes, contract: Contract) -> Iterator[BrokenRoute]:
+    """Each clause of the routes that a configuration does not keep, and what it does instead; timers first."""
+    told = _timers(routes.text)
+    for name, promised in _promised_timers(contract).items():
         if told[name] != promised:
-            yield "route/timing", f"{name} is {told[name] or 'absent'} instead of {promised}"
+            observed = f"is {told[name] or 'absent'}"
+            yield BrokenRoute(clause="route/timing", subject=name, promised=promised, observed=observed)
     named = {route.severity for route in contract.routes}
     default = contract.default_route.receiver
     receivers = {str(route.severity): route.receiver for route in contract.routes}
@@ -735,8 +745,12 @@ def _broken_routes(routes: Routes, contract: Contract) -> Iterator[tuple[str, st
         labels = {"alertname": "Any", "cluster": "simulated"} | ({"severity": severity} if severity else {})
         went = routes.receivers(labels)
         if went != (promised,):
-            clause = f"route/{severity if severity in named else 'default'}"
-            yield clause, f"severity {severity or 'none'} goes to {', '.join(went)} instead of {promised}"
+            yield BrokenRoute(
+                clause=f"route/{severity if severity in named else 'default'}",
+                subject=f"severity {severity or 'none'}",
+                promised=promised,
+                observed=f"goes to {', '.join(went)}",
+            )
 
 
 def judge_routes(
@@ -744,14 +758,14 @@ def judge_routes(
 ) -> tuple[JudgedRoute, ...]:
     """Each changed routing tree, asked of Alertmanager's own tool: does every severity still reach its receiver?"""
     # What the original breaks already is no evidence about a mutant.
-    already = {clause for clause, _ in broken_routes(routes, contract)}
+    already = {each.clause for each in broken_routes(routes, contract)}
 
     def one(mutant: RouteMutant) -> JudgedRoute:
         changed = Routes(amtool=routes.amtool, text=mutant.text)
         try:
-            for clause, reason in _broken_routes(changed, contract):
-                if clause not in already:
-                    return JudgedRoute(mutant=mutant, outcome=Outcome.CAUGHT, clause=clause, reason=reason)
+            for each in broken_routes(changed, contract):
+                if each.clause not in already:
+                    return JudgedRoute(mutant=mutant, outcome=Outcome.CAUGHT, clause=each.clause, reason=each.text())
         except RoutesError as error:
             return JudgedRoute(mutant=mutant, outcome=Outcome.INVALID, reason=str(error))
         return JudgedRoute(
