@@ -209,9 +209,11 @@ class Run:
         """Write every report; True only if the run is conformant."""
         stage = self._stage
         timelines = self._stored or (stage.timelines if stage is not None else {})
-        deaths = [
-            f"{death.component} died during the run ({death.detail})" for death in (stage.deaths if stage else ())
-        ]
+        # A stored run remembers its deaths in its timelines, each as far as it was known by then.
+        dead = stage.deaths if stage is not None else [death for seen in timelines.values() for death in seen.deaths]
+        deaths = list(
+            dict.fromkeys(f"{death.component} died during the run ({death.detail})" for death in dead)
+        )
         if interrupted:
             deaths.append("the run was interrupted")
         self._report = record.build(

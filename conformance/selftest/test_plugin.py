@@ -191,6 +191,17 @@ def test_an_unsupported_clause_keeps_a_run_from_passing(tmp_path: Path) -> None:
     assert set(ran.letters()) == {".", "s"}
 
 
+def test_a_stored_run_in_which_something_died_is_no_pass_the_second_time_either(tmp_path: Path) -> None:
+    """
+    Although every clause holds: what died, and how, is remembered with the timelines.
+    """
+    ran = suite(tmp_path, "--timeline", str(stored(tmp_path, named("a component that nothing rests on died"))))
+
+    assert set(ran.statuses().values()) == {"holds"}
+    assert (ran.code, ran.report()["result"]) == (1, "partial")
+    assert "n8n died during the run (killed by SIGKILL)" in ran.said
+
+
 def test_a_selection_is_partial_although_all_of_it_holds(whole: Ran, tmp_path: Path) -> None:
     """
     A part of the contract is not the contract.
