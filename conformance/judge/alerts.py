@@ -388,14 +388,13 @@ def _inside_slack(alert: AlertPromise, timeline: Timeline, span: Span, letters: 
         return f"{span.name} has no rung"
     distance = abs(span.rung - alert.threshold) / alert.threshold
     if span.quantity == "s":
-        # The quantile is that of the clients, as far as a bucket tells it: how far their slowest twentieth strays.
-        during = timeline.ledger.during(span.name)
-        stray = (during.latency(0.95) - during.latency(0.5)) * timeline.tempo / alert.threshold
-        if distance > stray:
+        # A client also waits for what the service does not time: as long as a request takes when nothing is slow.
+        calm = timeline.ledger.during(timeline.phases[0].name).latency(0.95) * timeline.tempo / alert.threshold
+        if distance > calm:
             return ""
         return (
-            f"the rung {_of(span)} lies within the slack of its measure: {distance:.1%} from the threshold, while the "
-            f"clients' slowest twentieth was {stray:.1%} of it slower than their median"
+            f"the rung {_of(span)} lies within the slack of its measure: {distance:.1%} from the threshold, while a "
+            f"request takes {calm:.1%} of it when nothing is slow"
         )
     if span.quantity != "errors/s":
         return ""

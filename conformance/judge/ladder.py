@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from conformance.judge import alerts, alone, delivery, premise, shipped
@@ -42,6 +42,12 @@ def judged(ladder: Ladder, aspect: str, contract: Contract, timelines: Mapping[s
     """The verdict about one aspect of the alert. Raises KeyError for an aspect that no judge knows."""
     alert = contract.alert(ladder.alert)
     below, above = timelines[ladder.below], timelines[ladder.above]
+    if stood_in := {**below.stand_ins, **above.stand_ins}:
+        if aspect != "shipped":
+            # What the alert reads is no real exporter's: neither its silence nor its firing shows anything.
+            return unsupported(ladder.clause(aspect), "; ".join(stood_in.values()))
+        # The rule was loaded whether or not the fault could be injected.
+        above = replace(above, interrupted="") if above.rules else above
     silent = alerts.silent_when_short if alert.fires_on else alerts.silent_below
     judges = {
         "shipped": lambda: shipped.shipped(alert, above),

@@ -110,7 +110,8 @@ def achieved(timeline: Timeline, span: Span) -> float:
     if span.reached is not None:
         return span.reached
     if span.quantity == "s":
-        return timeline.ledger.during(span.name).latency(0.5) * timeline.tempo
+        # The quantity of a latency alert: the 95th percentile.
+        return timeline.ledger.during(span.name).latency(0.95) * timeline.tempo
     if span.quantity != "errors/s":
         raise ValueError(f"{span.name}: neither its fault nor the ledger tells {span.quantity!r}")
     errors = timeline.ledger.during(span.name).outcome(Outcome.ERROR)
