@@ -141,7 +141,8 @@ class Stage:
         attempts: dict[str, tuple[Attempt, ...]] = {}
         for name, seen in self.timelines.items():
             reasons = premise.repeatable(seen, needs=NEEDS)
-            if reasons and not premise.deaths(seen, NEEDS):
+            hopeless = premise.deaths(seen, NEEDS) or (seen.stand_ins and any(each.rung for each in seen.phases))
+            if reasons and not hopeless:
                 attempt = Attempt(tempo=seen.tempo, reasons=reasons)
                 attempts[name] = (*seen.attempts, attempt)
                 self._listener.again(name, attempt)

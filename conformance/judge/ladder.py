@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from conformance.judge import alerts, alone, delivery, premise, shipped
-from conformance.judge.verdict import Status
+from conformance.judge.verdict import Status, unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -738,6 +738,19 @@ PREMISES = (
         words=("/sys/fs/cgroup/x: Permission denied",),
     ),
     Deviant(
+        name="no control group for the ballast",
+        programs=("memory",),
+        bend=lambda seen: replace(
+            seen,
+            stand_ins={"docker": "a stand-in: /sys/fs/cgroup/x: Permission denied"},
+            interrupted="the ballast answered 409",
+        ),
+        unsupported=frozenset(
+            f"alert/HighMemoryUsage/{each}" for each in ("silent-below", "fires-above", *FOLLOWING)
+        ),
+        words=("/sys/fs/cgroup/x: Permission denied",),
+    ),
+    Deviant(
         name="an empty history of alerts",
         programs=BOTH,
         bend=lambda seen: replace(seen, alerts=(), notifications=()),
