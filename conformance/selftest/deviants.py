@@ -473,8 +473,8 @@ def of_alert(alert: str, *, above: str, below: str, rung: str) -> tuple[Deviant,
     def deviant(what: str, programs: tuple[str, ...], bend: Bend, aspect: str, *words: str) -> Deviant:
         broken = frozenset({f"alert/{alert}/{aspect}"})
         # Where one program is below and above in turn, one history holds both.
-        # And the page about the end carries the value of the last evaluation, which "resolves" moves.
-        others = ASPECTS if above == below else ("delivered",) if aspect == "resolves" else ()
+        # And a page carries the value at the evaluation of the change, which moves here while the page stays.
+        others = ASPECTS if above == below else ("delivered",) if aspect in ("fires-above", "for", "resolves") else ()
         shared = frozenset(f"alert/{alert}/{each}" for each in others) - broken
         return Deviant(name=f"{alert} {what}", programs=programs, bend=bend, broken=broken, open_=shared, words=words)
 
