@@ -392,8 +392,12 @@ def _finished(sent: _Sent, at: float, later: float, window: float) -> tuple[list
 
 
 def _users(case: _Case) -> Verdict:
-    """The figure may be as old as two scrape intervals: one by design, one while the service is busy."""
-    window, old = ACTIVE / case.timeline.tempo, 2 * case.timeline.scrape_interval
+    """
+    The figure may be as old as two scrape intervals: one by design, one while the service is busy.
+
+    The service's own timer does not follow the tempo for ever: half a real second is never too old.
+    """
+    window, old = ACTIVE / case.timeline.tempo, max(2 * case.timeline.scrape_interval, 0.5)
     sent = _Sent(case.requests)
 
     def expect(at: float, later: float) -> _Range:
