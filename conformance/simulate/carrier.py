@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from fixtures.language.tree import Matcher
 
+_TARGET: Final = frozenset({"job", "instance", "namespace", "cluster", "pod", "container", "node", "service", "env"})
+"""Labels of the target, not of the metric: what one selector demands of them the series beside it have too."""
+
 DEPTH: Final = 20
 """How many recording rules may stand upon each other."""
 
@@ -131,6 +134,8 @@ class Condition:
     bool_: bool = False
     quantile: float | None = None
     denominators: tuple[Key, ...] = ()
+    fixed: bool = True
+    """Whether one side is a number; else two series are compared."""
     kinds: Mapping[Key, Kind] = field(default_factory=dict, compare=False)
     """How this condition reads each leaf; two conditions may read a series as a level and as a slope."""
 
@@ -155,6 +160,8 @@ class Anatomy:
     relabelled: bool = False
     followed: bool = False
     """Whether a recorded series is read over a range, so that every evaluation of its rule counts."""
+    contrasted: frozenset[Key] = frozenset()
+    """The leaves that are read now and in the past."""
     dated: bool = False
     """Whether a time is also compared as a number, so that it must lie after time 0."""
     spread_with: Mapping[Key, frozenset[Key]] = field(default_factory=dict)
@@ -173,7 +180,7 @@ class _Way:
     in_value: bool = False
     counted: bool = False
     inner: bool = False
-    vary: str = "spread"
+    vary: tuple[str, ...] = ()
     recorded: tuple[str, ...] = ()
     assigned: tuple[tuple[str, str], ...] = ()
     own: tuple[tuple[str, str], ...] = ()
@@ -199,8 +206,11 @@ class _Anatomist:
         self.relabelled = False
         self.blamed: tuple[int, int] | None = None
         self.reading: dict[Key, Kind] = {}
+        self.spans: dict[Key, set[tuple[int, int]]] = {}
+        self.leaf_offsets: dict[Key, set[int]] = {}
         self.dated = self.followed = False
         self.away: set[str] = set()
+        self.deep = False
         for at in Layout(expr).instants():
             raise Unmeasurable("@ fixes the time", at.start, at.end)
 
@@ -226,6 +236,7 @@ class _Anatomist:
             records=tuple(dict.fromkeys(self.used)),
             relabelled=self.relabelled,
             dated=self.dated,
+            contrasted=frozenset(key for key, found in self.leaf_offsets.items() if len(found) > 1),
             followed=self.followed,
             spread_with=self.spreads(),
         )
@@ -258,7 +269,7 @@ class _Anatomist:
     def transparent(self, bare: Node, way: _Way, text: str) -> bool:
         """Whether the part is there exactly when a comparison within it is, which is read in its place."""
         inside = self.filters(bare)
-        if len(inside) != 1 or any(each.bool_ for each in inside):
+        if len(inside) != 1 or any(each.bool_ for each in inside) or bare.having("aggregate", "count"):
             return False
         before = len(self.conditions)
         self.value(bare, way, text)
@@ -301,10 +312,16 @@ class _Anatomist:
             left, right, operator = right, left, _MIRRORED[operator]
         within = replace(way, in_value=True, inner=way.inner or way.counted)
         outer, self.reading = self.reading, {}
+        around, self.spans = self.spans, {}
         chained = left.bare().kind == "binary" and left.bare().name in COMPARISONS
         found_left = self.value(left, replace(within, in_value=way.in_value) if chained else within, text)
         found_right = self.value(right, within, text)
         kinds, self.reading = self.reading, {**outer, **self.reading}
+        spans, self.spans = self.spans, {**around, **self.spans}
+        self.deep = way.in_value
+        self.refuse_itself(node, spans, set(found_left) & set(found_right))
+        # What is read in the past alone is at its baseline there: nothing of a plateau moves it.
+        past = bool(spans) and all(offset > 0 for each in spans.values() for _, offset in each)
         constant = right.constant
         place = (right.start, right.end)
         if constant is None:
@@ -326,15 +343,26 @@ class _Anatomist:
                 place=self.blamed or place,
                 candidates=tuple(dict.fromkeys([*found_left, *found_right])),
                 wanted=way.wanted,
-                guard=way.in_value and not (way.counted or way.inner),
+                guard=(way.in_value and not (way.counted or way.inner)) or (past and len(self.offsets) > 1),
                 inner=way.counted or way.inner,
                 bool_=node.bool_,
                 quantile=quantile,
                 denominators=tuple(dict.fromkeys(self.below(left))),
                 kinds=kinds,
+                fixed=not found_right,
             )
         )
         return [*found_left, *found_right]
+
+    def refuse_itself(self, node: Node, spans: Mapping[Key, set[tuple[int, int]]], both: set[Key]) -> None:
+        """Refuse what a steady world cannot show: a series against its own average, over time or over label sets."""
+        for read in spans.values():
+            if len({window for window, _ in read}) > 1 and len({offset for _, offset in read}) == 1:
+                raise self.refuse("one series over two windows in one comparison", node)
+        if any(len(spans.get(key, ())) == 1 for key in both):
+            raise self.refuse("a series compared with itself", node)
+        if node.name == "==" and node.parts[1].constant is None and not node.bool_ and self.deep:
+            raise self.refuse("an equality of two series inside a value", node)
 
     def scales(self, left: Node, number: Node) -> bool:
         """Whether a number is a factor of the side, not a parameter of a call."""
@@ -411,7 +439,7 @@ class _Anatomist:
             # What is aggregated away belongs to the series beneath alone.
             gone = tuple((label, f"{label}-1") for label in labels)
             self.away |= set(labels) - {"job", "instance"}
-            way = replace(way, vary=labels[0], own=(*way.own, *gone))
+            way = replace(way, vary=tuple(labels), own=(*way.own, *gone))
             labels = []
         for label in labels:
             self.universe.setdefault(label, f"{label}-1")
@@ -460,6 +488,8 @@ class _Anatomist:
         if node.name in {"ALERTS", "ALERTS_FOR_STATE"}:
             raise self.refuse(f"{node.name}, which other rules write", node)
         self.offsets.add(offset)
+        self.leaf_offsets.setdefault(_key(node), set()).add(offset)
+        self.spans.setdefault(_key(node), set()).add((way.window_ms, offset))
         self.windows.append(way.window_ms)
         key = _key(node)
         kind = way.kind
@@ -495,9 +525,9 @@ class _Anatomist:
             kind=kind,
             factor=factor,
             counted=counted,
-            valued=counted and valued,
+            valued=valued,
             window_ms=window,
-            vary=way.vary,
+            vary=next((label for label in way.vary if all(each.label != label for each in node.matchers)), "spread"),
             labels=dict(way.own),
         )
 
@@ -553,6 +583,8 @@ class _Anatomist:
                 if chosen is None:
                     raise Unmeasurable(f"no value of {label!r} meets the matchers of {leaf.name}", 0, len(self.expr))
                 labels[label] = chosen
+                if label in _TARGET and chosen:
+                    self.universe.setdefault(label, chosen)
             labels = {name: value for name, value in labels.items() if value}
             labels = self.apart(leaf, labels, taken)
             taken[leaf.name, frozenset(labels.items())] = key

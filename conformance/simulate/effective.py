@@ -7,6 +7,7 @@ round of the whole folder costs two processes. It must not know how a contract j
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -35,9 +36,12 @@ SPREAD_OVER: Final = 5
 MULTIPLES: Final = (1.1, 2.0, 10.0)
 PHASES: Final = 4
 _ROUNDS: Final = 4
+_ALONE: Final = "measured by itself: in the alert another comparison decides before this one does"
 _DECOY: Final = 1_000.0
 """What a series carries that a matcher keeps out: enough to be seen by a rule that does not keep it out."""
 _CANDIDATES: Final = 3
+_FAR: Final = 1_000.0
+"""The margin where two series are compared and the other one may be moved for a condition of its own."""
 _VARIANTS: Final = (1.0, 1e3, 1e-3, 1e6)
 """By what the other series of a condition are scaled until its branch lets it through."""
 _MOST_COUNTED: Final = 300
@@ -135,6 +139,8 @@ class _Found:
     held: Mapping[Key, Level]
     wide: Swept | None = None
     """The sweep over everything, of which the last one is a small part."""
+    alone: bool = False
+    """Whether the comparison was measured by itself, because in the alert another one decides before it does."""
 
     @property
     def whole(self) -> Swept:
@@ -238,9 +244,12 @@ class _Study:
         baseline: dict[Key, Level] = {key: self._resting(leaf, buckets) for key, leaf in leaves.items()}
         decoys = dict.fromkeys(leaves, _DECOY)
         world = World(leaves=leaves, baseline=baseline, buckets=buckets, counted=counted, decoys=decoys)
+        stated: set[Key] = set(found.contrasted)
         for condition in found.conditions:
             if condition.state and not condition.inner and condition.candidates:
-                baseline[condition.candidates[0]] = _state(condition, met=condition.wanted)
+                if condition.candidates[0] not in stated:
+                    baseline[condition.candidates[0]] = _state(condition, met=condition.wanted)
+                stated.add(condition.candidates[0])
             for key, kind in condition.kinds.items():
                 if kind is Kind.GAUGE and leaves[key].kind is Kind.SLOPE:
                     baseline[key] = Moving(level=1.0, slope=0.0)
@@ -350,31 +359,69 @@ class _Study:
             if branch == condition.text and not held[index]:
                 found[index] = _Found(swept=swept, held={})
             else:
-                open_[index] = replace(swept.sweep, name=f"branch {index}", text=branch)
+                open_[index] = self._branch_sweep(index, branch)
         tries = dict.fromkeys(open_, 0)
         for _ in range(_ROUNDS + len(_VARIANTS)):
             if open_:
                 names = {sweep.name: held[index] for index, sweep in open_.items()}
                 got = yield from self._sweep(list(open_.values()), names)
                 for index, sweep in open_.items():
-                    wide = found[index].whole if sweep.name.startswith("fine") else None
-                    found[index] = _Found(swept=got[sweep.name], held=held[index], wide=wide)
-            open_ = {}
-            for index, each in found.items():
-                turn = each.swept.turn
-                if turn is not None and (each.swept.crosses(turn) or index not in tries):
-                    if not self._done(each.swept):
-                        open_[index] = each.swept.finer(f"fine {index}")
-                elif self.first[index].turn is not None and tries.get(index, len(_VARIANTS)) + 1 < len(_VARIANTS):
-                    tries[index] += 1
-                    held[index] = self._scaled(
-                        index, held[index], _VARIANTS[tries[index]] / _VARIANTS[tries[index] - 1]
-                    )
-                    text = each.swept.sweep.text
-                    open_[index] = replace(self.first[index].sweep, name=f"branch {index} {tries[index]}", text=text)
+                    fine = sweep.name.startswith("fine")
+                    wide, by_itself = (found[index].whole, found[index].alone) if fine else (None, False)
+                    found[index] = _Found(swept=got[sweep.name], held=held[index], wide=wide, alone=by_itself)
+            following = {index: self._following(index, found, held, tries) for index in found}
+            open_ = {index: sweep for index, sweep in following.items() if sweep is not None}
             if not open_:
                 break
         return found
+
+    def _following(
+        self,
+        index: int,
+        found: dict[int, _Found],
+        held: dict[int, dict[Key, Level]],
+        tries: dict[int, int],
+    ) -> Sweep | None:
+        """The next sweep of a condition: finer, in another world, or by itself; nothing when it is done."""
+        each, first = found[index], self.first[index]
+        turn = each.swept.turn
+        if turn is not None and (each.alone or index not in tries or each.swept.crosses(turn)):
+            return None if self._done(each.swept) else each.swept.finer(f"fine {index}")
+        if first.turn is None or index not in tries or each.alone:
+            return None
+        if tries[index] + 1 < len(_VARIANTS):
+            tries[index] += 1
+            factor = _VARIANTS[tries[index]] / _VARIANTS[tries[index] - 1]
+            held[index] = self._scaled(index, held[index], factor)
+            return replace(self._branch_sweep(index, each.swept.sweep.text), name=f"branch {index} {tries[index]}")
+        if not any(each.swept.fired):
+            return None
+        held[index] = {}
+        found[index] = _Found(swept=first, held={}, alone=True)
+        return None if self._done(first) else first.finer(f"fine {index}")
+
+    def _branch_sweep(self, index: int, text: str) -> Sweep:
+        """The first sweep again, in its branch, with the values about which other comparisons of the carrier turn."""
+        sweep = self.first[index].sweep
+        edges = sorted(
+            {
+                edge
+                for other in self.first.values()
+                if other.sweep.key == sweep.key
+                and other.sweep.by_level == sweep.by_level
+                and (edge := other.expected) is not None
+            }
+        )
+        more = {edge * part for edge in edges for part in (0.99, 1.01)}
+        more |= {(one + other) / 2 for one, other in itertools.pairwise(edges)}
+        whole = self._whole(sweep)
+        xs = tuple(sorted({*sweep.xs, *more})) if more and not whole else sweep.xs
+        return replace(sweep, name=f"branch {index}", text=text, xs=xs)
+
+    def _whole(self, sweep: Sweep) -> bool:
+        """Whether a carrier takes only the values that its first sweep has all of."""
+        leaf = self.world.leaves[sweep.key]
+        return leaf.kind in (Kind.HISTOGRAM, Kind.CHANGES, Kind.RESETS) or (leaf.counted and not sweep.condition.inner)
 
     def _scaled(self, index: int, held: Mapping[Key, Level], factor: float) -> dict[Key, Level]:
         """The other series of a condition, many times as large: what else is demanded of the carrier is then met."""
@@ -393,9 +440,7 @@ class _Study:
         }
 
     def _done(self, swept: Swept) -> bool:
-        leaf = self.world.leaves[swept.sweep.key]
-        whole = leaf.kind in (Kind.HISTOGRAM, Kind.CHANGES, Kind.RESETS)
-        if whole or (leaf.counted and not swept.sweep.condition.inner):
+        if self._whole(swept.sweep):
             return True
         low, high = swept.bracket
         # Around zero the distance has no measure: one step of the finest coarse value is the increment.
@@ -427,8 +472,9 @@ class _Study:
                     held[key] = level
             elif swept is not None and swept.turn:
                 met = other.wanted == same
-                if self._met_at_rest(swept) != met:
-                    held[key] = _beyond(swept, self.world, met=met)
+                against = not other.fixed
+                if against or self._met_at_rest(swept) != met:
+                    held[key] = _beyond(swept, self.world, met=met, margin=_FAR if against else 2.0)
         return held
 
     def _half(self, swept: Swept) -> tuple[Key, bool]:
@@ -463,8 +509,8 @@ class _Study:
             rows[index] = self._row(index, condition, each)
             plain += self._plain(index, condition, each)
             if not condition.inner and not condition.guard:
-                cold += self._cold(index, each)
-                if not self.pace.contrast:
+                cold += self._cold(index, each) if not each.alone else []
+                if not self.pace.contrast and not each.alone:
                     # Between the questions recording rules must be evaluated, so it goes with the cases that do.
                     (cold if self.records else plain).append(self._speed(index, each))
         if plain:
@@ -506,6 +552,7 @@ class _Study:
             fires_at=swept.fires_at,
             resolution=resolution,
             at_threshold=at,
+            reason=_ALONE if each.alone else "",
             monotone=len(each.whole.flips) == 1,
             intervals=_intervals(each.whole) if len(each.whole.flips) > 1 else (),
         )
@@ -646,21 +693,29 @@ class _Study:
             levels = {"anything": 0.0}
         key = condition.candidates[0] if condition.candidates else None
         plateaus = [{} if key is None else {key: level} for level in levels.values()]
+        # Where the state is one of several series together, as a sum that is 0, they go there together.
+        plateaus += [dict.fromkeys(condition.candidates, level) for level in levels.values()]
         case = self._script(self._name("state", index), plateaus, [text], held)
         wait, scrape = self.rule.for_.total_seconds(), self.around.scrape_ms / 1000
         evaluation = self.around.evaluation_ms / 1000
         wait = math.ceil(wait / evaluation) * evaluation
 
         def apply(row: Threshold, answers: Sequence[Answer]) -> Threshold:
-            fires = tuple(name for name, answer in zip(levels, answers, strict=True) if answer.found)
+            single, joint = answers[: len(levels)], answers[len(levels) :]
+            fires = tuple(name for name, answer in zip(levels, single, strict=True) if answer.found)
+            fires = fires or tuple(name for name, answer in zip(levels, joint, strict=True) if answer.found)
             error = next((answer.error for answer in answers if answer.error), "")
             carrier = self.world.leaves[key].text() if key is not None else ""
             row = replace(row, carrier=carrier, unit="state" if carrier else "", fires_on=fires)
             if len(fires) == len(levels) and condition.operator in {"absent", "present"}:
                 return replace(row, outcome=Outcome.ALWAYS, reason=f"fires on everything: {', '.join(fires)}")
             if not fires:
-                if self.anatomy.relabelled:
+                excepted = key is not None and any(
+                    key in other.candidates and other.wanted != condition.wanted for other in self.conditions
+                )
+                if self.anatomy.relabelled or excepted:
                     reason = "label_replace: the labels it makes are not known"
+                    reason = "one series in a condition and in its exception" if excepted else reason
                     return replace(row, outcome=Outcome.UNMEASURED, reason=reason)
                 why = f"its query fails: {error[:200]}" if error else f"none of {', '.join(levels)} makes it true"
                 return replace(row, outcome=Outcome.NEVER, reason=why)
@@ -927,7 +982,7 @@ def _state(condition: Condition, *, met: bool) -> Level:
     return condition.constant if equal else 0.0 if condition.constant else 1.0
 
 
-def _beyond(swept: Swept, world: World, *, met: bool) -> float:
+def _beyond(swept: Swept, world: World, *, met: bool, margin: float = 2.0) -> float:
     """A value well on one side of a comparison: half or twice the threshold, the far bucket, the far count."""
     leaf = world.leaves[swept.sweep.key]
     xs = [x for x, fired in zip(swept.sweep.xs, swept.fired, strict=True) if fired is met]
@@ -936,8 +991,8 @@ def _beyond(swept: Swept, world: World, *, met: bool) -> float:
         return xs[min(2, len(xs) - 1)] if above else xs[0]
     edge = max(swept.bracket) if above else min(swept.bracket)
     if above:
-        return edge * 2 if edge > 0 else edge / 2 + 1.0
-    return edge / 2 if edge > 0 else edge * 2 - 1.0
+        return edge * margin if edge > 0 else edge / margin + 1.0
+    return edge / margin if edge > 0 else edge * margin - 1.0
 
 
 def _intervals(swept: Swept) -> tuple[tuple[float, float], ...]:

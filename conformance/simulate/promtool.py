@@ -34,7 +34,7 @@ _CONTROL: Final = "simulate_control"
 _GOT: Final = re.compile(r"\n\s+got:(.*)\Z", re.DOTALL)
 _ERROR: Final = re.compile(r", time: \S+, err: (.*)\Z", re.DOTALL)
 _LABEL: Final = re.compile(r'("(?:[^"\\]|\\.)*"|[A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"')
-_FILES_PER_PROCESS: Final = 120
+_FILES_PER_PROCESS: Final = 50
 
 
 class PromtoolError(Exception):

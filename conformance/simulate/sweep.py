@@ -216,6 +216,17 @@ class Swept:
         low, high = self.bracket
         return high - low <= CLOSE * max(abs(low), abs(high)) * 1.000001
 
+    @property
+    def expected(self) -> float | None:
+        """Where a straight line between the bracket's values meets the threshold."""
+        if self.turn is None:
+            return None
+        before, after = (self.difference(each) for each in self.turn)
+        if before is None or after is None or before == after:
+            return None
+        low, high = self.bracket
+        return low + (high - low) * before / (before - after)
+
     def difference(self, index: int) -> float | None:
         """Left less right at a value, where both are finite."""
         left, right = self.left[index], self.right[index]
@@ -237,11 +248,9 @@ class Swept:
     def finer(self, name: str) -> Sweep:
         """The next sweep between the bracket's values: around where a straight line meets the threshold, and evenly."""
         low, high = self.bracket
-        before, after = (self.difference(each) for each in self.turn or (0, 0))
         found = {low, high, self.sweep.condition.constant or 0.0}
-        edge = None
-        if before is not None and after is not None and before != after:
-            edge = low + (high - low) * before / (before - after)
+        edge = self.expected
+        if edge is not None:
             found |= {edge, float(f"{edge:.12g}"), float(f"{edge:.6g}")}
             found |= {edge * (1 + sign * part) for part in (0.002, 0.02) for sign in (-1, 1)}
         count = 18 if edge is None or self.sweep.edge is not None else 5
