@@ -244,7 +244,7 @@ def _alert(entry: Reader, routing: _Routing) -> AlertPromise:
     )
     entry.finish()
     _shape(documented, "expr", alert.documented.expr)
-    _shape(entry, "value", alert.told)
+    _shape(entry, "value" if alert.value else "measure", alert.told)
     if alert.fires_on:
         _shape(shipped, "expr", alert.shipped.expr)
         _shape(entry, "measure", alert.measure)
