@@ -584,7 +584,7 @@ class _Anatomist:
                     raise Unmeasurable(f"no value of {label!r} meets the matchers of {leaf.name}", 0, len(self.expr))
                 labels[label] = chosen
                 if label in _TARGET and chosen:
-                    self.universe.setdefault(label, chosen)
+                    self.universe[label] = chosen
             labels = {name: value for name, value in labels.items() if value}
             labels = self.apart(leaf, labels, taken)
             taken[leaf.name, frozenset(labels.items())] = key

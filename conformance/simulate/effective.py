@@ -351,7 +351,7 @@ class _Study:
         held: dict[int, dict[Key, Level]] = {}
         for index in numeric:
             swept, condition = self.first.get(index), self.conditions[index]
-            if swept is None or (condition.guard and not condition.constant):
+            if swept is None or (condition.guard and not condition.constant) or self._dated(condition, swept):
                 continue
             alone = condition.inner or condition.guard
             held[index] = {} if alone else self._held(condition, swept)
@@ -491,39 +491,63 @@ class _Study:
 
     # --- details ------------------------------------------------------------------------------------------------
     def _detailed(self, found: Mapping[int, _Found]) -> Generator[Sheet, Measured, dict[int, Threshold]]:
+        """A row for each condition, with what the cases of its details add."""
         rows: dict[int, Threshold] = {}
-        plain: list[_Detail] = []
-        cold: list[_Detail] = []
+        idle: list[int] = []
+        details: list[tuple[bool, _Detail]] = []
         for index, condition in enumerate(self.conditions):
-            if condition.state or (not condition.candidates):
+            if condition.state or not condition.candidates:
                 if not condition.inner and not condition.guard:
-                    plain.append(self._states(index, condition))
+                    details.append((False, self._states(index, condition)))
                 continue
             each = found.get(index)
             if each is None:
                 continue
-            swept = each.swept
-            if swept.turn is None or not swept.crosses(swept.turn):
+            turn = each.swept.turn
+            if turn is not None and each.swept.crosses(turn):
+                rows[index] = self._row(index, condition, each)
+                details += self._details(index, condition, each)
+            elif self._idle(index, each):
+                idle.append(index)
+            else:
                 rows[index] = self._odd(index, condition, each)
+        if not rows and not details:
+            rows = {index: self._odd(index, self.conditions[index], found[index]) for index in idle}
+        for with_rule in (False, True):
+            some = [detail for ruled, detail in details if ruled is with_rule]
+            if not some:
                 continue
-            rows[index] = self._row(index, condition, each)
-            plain += self._plain(index, condition, each)
-            if not condition.inner and not condition.guard:
-                cold += self._cold(index, each) if not each.alone else []
-                if not self.pace.contrast and not each.alone:
-                    # Between the questions recording rules must be evaluated, so it goes with the cases that do.
-                    (cold if self.records else plain).append(self._speed(index, each))
-        if plain:
-            got = yield from self._ask([each.case for each in plain])
-            for detail in plain:
-                answers = got[detail.case.name]
+            got = yield from self._ask([detail.case for detail in some], rule=with_rule)
+            for detail in some:
                 before = rows.get(detail.index) or self._blank(detail.index)
-                rows[detail.index] = self._said(before, detail, answers)
-        if cold:
-            got = yield from self._ask([each.case for each in cold], rule=True)
-            for detail in cold:
-                rows[detail.index] = self._said(rows[detail.index], detail, got[detail.case.name])
+                rows[detail.index] = self._said(before, detail, got[detail.case.name])
         return rows
+
+    def _details(self, index: int, condition: Condition, each: _Found) -> list[tuple[bool, _Detail]]:
+        """The details of one condition, each with whether the alert itself must be evaluated for it."""
+        found = [(False, detail) for detail in self._plain(index, condition, each)]
+        if condition.inner or condition.guard or each.alone:
+            return found
+        found += [(True, detail) for detail in self._cold(index, each)]
+        if not self.pace.contrast:
+            # Between the questions recording rules must be evaluated, so it goes with the cases that do.
+            found.append((bool(self.records), self._speed(index, each)))
+        return found
+
+    def _dated(self, condition: Condition, swept: Swept) -> bool:
+        """Whether a time is compared as a number, mostly with 0: a guard, whose number moves with the clock."""
+        leaf = self.world.leaves[swept.sweep.key]
+        return leaf.kind is Kind.AGE and condition.kinds.get(leaf.key) is Kind.GAUGE
+
+    def _idle(self, index: int, each: _Found) -> bool:
+        """Whether a comparison is true whatever its carrier is, beside others that decide: `total > 0`, with errors."""
+        condition = self.conditions[index]
+        others = [
+            other
+            for other in self.conditions
+            if other is not condition and other.branch == condition.branch and not (other.inner or other.guard)
+        ]
+        return bool(others) and all(self.first[index].fired) and any(each.swept.fired) and not condition.bool_
 
     def _said(self, row: Threshold, detail: _Detail, answers: tuple[Answer, ...] | str) -> Threshold:
         if isinstance(answers, str):
@@ -992,6 +1016,9 @@ def _beyond(swept: Swept, world: World, *, met: bool, margin: float = 2.0) -> fl
     edge = max(swept.bracket) if above else min(swept.bracket)
     if above:
         return edge * margin if edge > 0 else edge / margin + 1.0
+    if leaf.kind is Kind.COUNTER:
+        # A counter only grows.
+        return max(0.0, edge / margin)
     return edge / margin if edge > 0 else edge * margin - 1.0
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_LONGEST: Final = 60
+_LONGEST: Final = 200
 _TRIES: Final = 40
 
 

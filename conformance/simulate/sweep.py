@@ -243,6 +243,9 @@ class Swept:
         if left is None or right is None or not _holds(left, operator, right) or math.isinf(left):
             return False
         left, right = self.left[silent], self.right[silent]
+        if left is None and self.sweep.xs[silent] == 0:
+            # Nothing to count is no number, and as good as none.
+            return True
         return left is not None and right is not None and not _holds(left, operator, right)
 
     def finer(self, name: str) -> Sweep:
