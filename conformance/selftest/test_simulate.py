@@ -286,6 +286,33 @@ RULES = (
     ),
     Rule(name="waits", expr="depth > 3", at=3, wait="5m", hand=lambda x: {"depth": level(x)}),
     Rule(
+        name="age, guarded",
+        expr="time() - seen_seconds > 300 and seen_seconds > 0",
+        at=300,
+        hand=lambda x: {"seen_seconds": dated(x)},
+    ),
+    # The guard is true whatever the traffic is, as the errors are traffic too: it has no number of its own.
+    Rule(
+        name="share with traffic",
+        expr='sum(rate(t_total{c="5"}[5m])) / sum(rate(t_total[5m])) > 0.05 and sum(rate(t_total[5m])) > 0',
+        at=0.05 / 0.95,
+        hand=lambda x: {'t_total{c="5"}': grows(x), 't_total{c="2"}': grows(1)},
+    ),
+    Rule(
+        name="job by a pattern",
+        expr='open_fds{job=~".*lab.*"} / max_fds > 0.8',
+        at=0.8,
+        hand=lambda x: {'open_fds{job="gitlab"}': level(x), 'max_fds{job="gitlab"}': level(1)},
+    ),
+    Rule(
+        name="counted below",
+        expr="count(ready < 1) > 0",
+        at=0.5,
+        row=1,
+        near=0.5,
+        hand=lambda x: {f'ready{{i="{i}"}}': level(0 if i < x else 2) for i in range(4)},
+    ),
+    Rule(
         name="relabelled",
         expr='label_replace(disk_percent, "node", "$1", "instance", "(.*):.*") > 90',
         at=90,
@@ -307,6 +334,14 @@ ODD = {
     "a constant": ("vector(1)", Outcome.ALWAYS, "anything"),
     "never below zero": ("clamp_min(depth, 0) >= 0", Outcome.ALWAYS, "every value of depth"),
     "bool": ("rate(errors_total[5m]) > bool 0.1", Outcome.OTHER, "an alert fires on any value"),
+    "itself": ("avg(members) * 2 < max(members)", Outcome.UNMEASURED, "a series compared with itself"),
+    "two windows": (
+        "rate(seen_total[5m]) / rate(seen_total[1h]) > 2",
+        Outcome.UNMEASURED,
+        "one series over two windows",
+    ),
+    "a sum of nothings": ("sum by (job) (reload_ok == 0) > 0", Outcome.NEVER, "reaches 0 at most"),
+    "more changes than scrapes": ("changes(stats[1m]) > 3", Outcome.NEVER, "reaches 3 at most"),
     "hours": ("hour() > 8 and depth > 5", Outcome.UNMEASURED, "the function hour()"),
     "deviation": ("stddev_over_time(latency[1h]) > 2", Outcome.UNMEASURED, "stddev_over_time"),
     "other alerts": ('ALERTS{alertname="Other"} == 1', Outcome.UNMEASURED, "other rules write"),
@@ -320,6 +355,8 @@ STATES = {
     "a value": ('up{job="x"} == 0', ("0",)),
     "absence": ('absent(up{job="x"})', ("absent",)),
     "anything but": ("reload_successful != 1", ("0", "2")),
+    "together": ("active_servers + backup_servers == 0", ("0",)),
+    "nothing now, something then": ("(tenants == 0) and on (instance) (tenants offset 1h > 0)", ("0",)),
     "not while": ("paused_up == 0 unless on () maintenance == 1", ("0",)),
 }
 
