@@ -255,7 +255,14 @@ def _compared(
 def _result(found: Outcomes, *, fail_on_change: bool) -> str:
     broken, partial = [], []
     contradicted = [each for each in found.judged if each.said is documented.Said.CONTRADICTS]
-    wrong = sorted({each.alert for each in contradicted} | {each.subject for each in found.contradictions})
+    subjects = [each.subject for each in found.contradictions]
+    kept = sum(subject.startswith("case/") for subject in subjects)
+    wrong = sorted(
+        {each.alert for each in contradicted}
+        | {subject.partition(" ")[0] for subject in subjects if not subject.startswith("case/")}
+    )
+    if kept:
+        wrong.append(f"{kept} of the cases beside them")
     if wrong:
         broken.append(f"contradicted by the rules: {', '.join(wrong[:5])}{' …' if len(wrong) > 5 else ''}")
     errors = [each for each in found.diagnostics if each.weight is lint.Weight.ERROR]
