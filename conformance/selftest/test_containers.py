@@ -585,6 +585,27 @@ def test_a_component_that_exits_at_once_is_told_with_its_last_words(driver: Driv
     assert "prometheus.yml" in log
 
 
+@pytest.mark.parametrize("driver", ["containers"], indirect=True)
+def test_a_name_that_is_taken_is_told_and_leaves_its_owner_alone(driver: Driver) -> None:
+    """
+    A container of that name stands already: the second is refused in the engine's words, the first lives on.
+    """
+    first = _standing(driver)
+    try:
+        stood = _ready(first)
+        second = _standing(driver)
+        ended = wait.until(second.ended, bool, budget=10, every=0.05).last
+        second.stop()
+        alive = first.ended()
+    finally:
+        first.stop()
+
+    assert stood
+    assert ended.startswith("could not be started: ")
+    assert "already in use" in ended
+    assert alive == ""
+
+
 def test_measuring_offers_what_cadvisor_needs(driver: Driver) -> None:
     """
     Each driver says by which label cAdvisor knows a gateway, or why it cannot be measured.
