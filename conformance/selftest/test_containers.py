@@ -622,6 +622,37 @@ def test_measuring_offers_what_cadvisor_needs(driver: Driver) -> None:
         assert set(measured.cadvisor) == {"group"}
 
 
+def test_two_runs_side_by_side_do_not_touch_each_other(tmp_path: Path) -> None:
+    """
+    The end of one takes all of it from the engine, and nothing of the other.
+    """
+    found = _engine()
+    directories = [rundir.create(exact=tmp_path / name) for name in ("one", "other")]
+    ports, guard = Ports(), Guard()
+    guard.start()
+    drivers = [_contained(directory, ports, guard) for directory in directories]
+    try:
+        for driver in drivers:
+            driver.open()
+        one, other = (_standing(driver) for driver in drivers)
+        stood = _ready(one), _ready(other)
+        one.stop()
+        drivers[0].close()
+        left = engine.remains(found, directories[0].label)
+        alive, answers = other.ended(), _ready(other, within=0)
+        other.stop()
+    finally:
+        for driver in drivers:
+            driver.close()
+        guard.stop()
+        ports.release()
+
+    assert stood == (True, True)
+    assert left == []
+    assert (alive, answers) == ("", True)
+    assert engine.remains(found, directories[1].label) == []
+
+
 KILLED = """
 import pathlib, sys
 from fixtures.core import rundir
