@@ -60,6 +60,8 @@ class Outcomes:
     comparison: compare.Comparison | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     cases: int = 0
+    numbers: dict[str, float] = field(default_factory=dict)
+    """The documented threshold of each alert that has one."""
     why: list[str] = field(default_factory=list)
 
 
@@ -152,6 +154,7 @@ def _run(options: argparse.Namespace, run: RunDir) -> Outcomes:
     timer.lap("thresholds")
     cases = read_cases(options.rules / "tests")
     if head.contract is not None:
+        found.numbers = {each.name: each.threshold for each in head.contract.alerts if not each.fires_on}
         found.judged = documented.judge(head.contract.alerts, found.rows)
         found.contradictions = compare.contradictions(head, found.rows, amtool)
     found.contradictions += compare.unkept(kept.missed(tool, head.files, cases))
@@ -319,7 +322,7 @@ def _threshold(row: Threshold, found: Outcomes) -> ThresholdRow:
     return ThresholdRow(
         alert=row.alert,
         tier="simulated",
-        documented=row.constant if row.constant is not None else 0.0,
+        documented=found.numbers.get(row.alert, 0.0) if own else row.constant or 0.0,
         unit=judged.documented.rpartition(" ")[2] if judged is not None else row.unit,
         silent_at=row.measure_silent if own else row.silent_at,
         fires_at=row.measure_fires if own else row.fires_at,
@@ -356,6 +359,8 @@ def _text(found: Outcomes, options: argparse.Namespace) -> str:
             lines += ["", f"{title}:", *texts]
     if found.mutants is not None:
         lines += ["", "mutants:", found.mutants.text()]
+    elif _contradicted(found) and not options.no_mutants:
+        lines += ["", "mutants: none made; the clauses that would judge them are broken already"]
     if found.comparison is not None:
         lines += ["", compare.markdown(found.comparison, fail_on_change=options.fail_on_change)]
     spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in found.seconds.items())

@@ -245,7 +245,9 @@ def test_a_changed_number_fails_with_its_place(tmp_path: Path, capsys: pytest.Ca
     assert said[place + 2].strip() == "^^^"
     assert said[-1].startswith("result: nonconformant")
     assert stored["result"] == "nonconformant"
-    assert any(row["alert"] == "HighErrorRate" and row["fires_at"] > 0.5 for row in stored["thresholds"])
+    rows = {row["alert"]: row for row in stored["thresholds"]}
+    assert (rows["HighErrorRate"]["documented"], rows["HighErrorRate"]["unit"]) == (0.1, "errors/s")
+    assert rows["HighErrorRate"]["silent_at"] < 0.5 < rows["HighErrorRate"]["fires_at"]
 
 
 def test_rules_of_any_origin_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
