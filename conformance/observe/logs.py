@@ -259,7 +259,10 @@ def _last_id(ledger: Ledger, written: tuple[Line, ...] | None) -> str:
 
 def _answer(store: _Store, task: Assignment, question: Question) -> Answer:
     planted = [each.at for each in task.planted if each.place == question.place]
-    at = clock.now() if question.place == RUN else max(planted, default=task.begun) + WINDOW_SLACK
+    # Not now: a rate looks back from where the lines end, and at a low tempo the run's others go on for longer.
+    own = [request.finished for request in task.ledger.requests]
+    ends = own if question.place == RUN else planted
+    at = min(clock.now(), max(ends, default=task.begun) + WINDOW_SLACK)
     try:
         if question.counts:
             return Answer(question=question, at=at, values=store.values(question.query, at=at))
