@@ -141,7 +141,7 @@ class Stage:
         attempts: dict[str, tuple[Attempt, ...]] = {}
         for name, seen in self.timelines.items():
             reasons = premise.repeatable(seen, needs=NEEDS)
-            hopeless = premise.deaths(seen, NEEDS) or (seen.stand_ins and any(each.rung for each in seen.phases))
+            hopeless = premise.deaths(seen, NEEDS) or (seen.stand_ins and self._programs[name].rungs)
             if reasons and not hopeless:
                 attempt = Attempt(tempo=seen.tempo, reasons=reasons)
                 attempts[name] = (*seen.attempts, attempt)
