@@ -416,20 +416,19 @@ def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driver]:
     """
     Each driver, opened in a run directory of its own.
     """
-    ports, guard = Ports(), Guard()
-    guard.start()
-    made = {"native": _native, "containers": _contained}[request.param](
-        rundir.create(exact=tmp_path / "run"), ports, guard
-    )
-    try:
+    with contextlib.ExitStack() as owned:
+        ports, guard = Ports(), Guard()
+        owned.callback(ports.release)
+        owned.callback(guard.stop)
+        guard.start()
+        made = {"native": _native, "containers": _contained}[request.param](
+            rundir.create(exact=tmp_path / "run"), ports, guard
+        )
+        owned.callback(made.close)
         if made.name == "containers":
             # The native one would only begin to import programs of ours that nothing here runs.
             made.open()
         yield made
-    finally:
-        made.close()
-        guard.stop()
-        ports.release()
 
 
 def _standing(driver: Driver, options: Mapping[str, str] = OPTIONS) -> Running:
