@@ -163,42 +163,61 @@ def _wrong_text(
     for label, value in facts.items():
         if value and not re.search(rf"(?<![\w-]){re.escape(value)}(?![\w-])", page.text):
             yield Finding(expected=f"the {state} notification names {label} {value}", observed=_cut(page.text))
+    labels = next((each.labels for each in timeline.alerts if each.labels.get("alertname") == alert.name), {})
     for name, template in alert.shipped.annotations.items():
-        wanted = list(dict.fromkeys(_rendered(alert, template, timeline, instants)))
-        if not any(text in page.text for text in wanted):
-            shown = " or ".join(map(repr, wanted)) or f"{template!r} with a value, but the measure has none"
-            yield Finding(
-                expected=f"the {state} notification carries the {name} {shown}",
-                observed=_cut(page.text),
-                because=f"the value at the evaluation of {' or '.join(map(at, instants))}, one evaluation either way",
-            )
+        worded = _LABEL.sub(lambda found: labels.get(found["name"], ""), template)
+        place = _VALUE.search(worded)
+        if place is None:
+            if worded not in page.text:
+                yield Finding(
+                    expected=f"the {state} notification carries the {name} {worded!r}", observed=_cut(page.text)
+                )
+            continue
+        values = _values(alert, timeline, instants)
+        digits = int(place["digits"]) if place["digits"] else None
+        if _tells(page.text, worded[: place.start()], worded[place.end() :], values, digits):
+            continue
+        between = [_number(value, digits) for value in (min(values), max(values))] if values else []
+        shown = " to ".join(dict.fromkeys(between)) or "a value, but the measure has none"
+        yield Finding(
+            expected=f"the {state} notification carries the {name} {worded!r} with {shown}",
+            observed=_cut(page.text),
+            because=f"the value at the evaluation of {' or '.join(map(at, instants))}, one evaluation either way",
+        )
 
 
 _LABEL = re.compile(r"\{\{\s*\$labels\.(?P<name>\w+)\s*\}\}")
 _VALUE = re.compile(r"\{\{\s*(?:printf\s+\"%\.(?P<digits>\d)f\"\s+)?\$value\s*\}\}")
 
 
-def _rendered(alert: AlertPromise, template: str, timeline: Timeline, instants: tuple[float, ...]) -> Iterator[str]:
+def _values(alert: AlertPromise, timeline: Timeline, instants: tuple[float, ...]) -> list[float]:
     """
-    The annotation with the values that it may carry: those at `instants`, one evaluation either way.
+    What `$value` may be: the measure at `instants` and one evaluation either way, more where a scrape took longer.
 
     Prometheus renders annotations anew at each evaluation. The firing message was sent with the change; the resolved
     one carries the text of the last firing evaluation, or repeats the first.
     """
-    labels = next((each.labels for each in timeline.alerts if each.labels.get("alertname") == alert.name), {})
-    template = _LABEL.sub(lambda found: labels.get(found["name"], ""), template)
-    if not _VALUE.search(template):
-        yield template
-        return
+    letters = bounds(alert, timeline)
+    reach = (1.5 + letters.longest_scrape // letters.evaluation) * letters.evaluation
     measured = timeline.measures.get(f"{alert.name}/value", timeline.measures.get(alert.name))
-    reach = 1.5 * timeline.evaluation_interval
-    for instant, value in measured.points if measured else ():
-        if any(abs(instant - each) <= reach for each in instants):
-            yield _VALUE.sub(lambda found, value=value: _number(value, found["digits"]), template)  # type: ignore[misc]
+    points = measured.points if measured else ()
+    return [value for instant, value in points if any(abs(instant - each) <= reach for each in instants)]
 
 
-def _number(value: float, digits: str | None) -> str:
-    return f"{value:.{int(digits)}f}" if digits else repr(value)
+def _tells(text: str, before: str, after: str, values: list[float], digits: int | None) -> bool:
+    """Whether the text has a number between these words that lies among `values`, rounded as the template rounds."""
+    half = 0.5 * 10**-digits + 1e-9 if digits is not None else 1e-9
+    for found in re.finditer(rf"{re.escape(before)}(?P<value>[-+]?[\d.]+(?:e[-+]?\d+)?){re.escape(after)}", text):
+        number = float(found["value"].rstrip(".") or "nan")
+        decimals = len(found["value"].partition(".")[2])
+        rounded = digits is None or decimals == digits
+        if values and rounded and min(values) - half <= number <= max(values) + half:
+            return True
+    return False
+
+
+def _number(value: float, digits: int | None) -> str:
+    return f"{value:.{digits}f}" if digits is not None else repr(value)
 
 
 def _headline(findings: list[Finding]) -> str:
