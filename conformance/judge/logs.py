@@ -57,7 +57,10 @@ _TOLD = {
     "a password in an address": re.compile(r"://[^/\s:@\"]*:(?!\*+@)[^@\s/\"]+@"),
     "an authorization header": re.compile(r"(?i)\b(?:bearer|basic)\s+(?!\*)[A-Za-z0-9._~+/=-]{8,}"),
     "a key": re.compile(rf"\bsk-[A-Za-z0-9_-]{{16,}}|(?i:api[_-]?key){_GIVEN}[\w.-]{{3,}}"),
-    "a password": re.compile(rf"(?i)\b(?:password|passwd|pwd|secret){_GIVEN}[^\s\",}}]{{3,}}"),
+    # Also with a word before it, as in DB_PASSWORD.
+    "a password": re.compile(rf"(?i)(?<![a-z])(?:password|passwd|passphrase|pwd|secret){_GIVEN}[^\s\",}}]{{3,}}"),
+    # Counts and words follow that name too: what has both letters and digits is neither.
+    "a token": re.compile(rf"(?i)(?<![a-z])token{_GIVEN}(?=[\w.-]*[a-z])(?=[\w.-]*\d)[\w.-]{{8,}}"),
     "the model's answer": re.compile(r"characters and has this to say"),
 }
 
@@ -127,6 +130,8 @@ def formatted(promise: LogFormat, timeline: Timeline) -> Verdict:
         )
     if reasons := _store_premises(seen):
         return unproven(clause, "; ".join(reasons))
+    if not lines:
+        return unproven(clause, f"the service wrote not one line{f' into {seen.file}' if seen.file else ''}")
     failures = sum(1 for line in lines if _record(line.text).get("level") in FAILURE_LEVELS)
     return holds(clause, observations=len(lines), reason=f"{len(lines)} lines, {failures} of them about failures")
 
@@ -137,6 +142,8 @@ def _line_faults(promise: LogFormat, timeline: Timeline, line: Line) -> Iterator
         size = f"{line.length} characters, of which {len(line.text)} were kept"
         yield "a line too long for a log store", f"at most {LONGEST} characters", size
         return
+    if line.garbled:
+        yield "a line that is not UTF-8", "text in UTF-8, as JSON has it", "other bytes, shown as \ufffd"
     one = "one JSON object a line"
     try:
         record, twice = _decoded(line.text)
@@ -190,7 +197,8 @@ def _told(timeline: Timeline, line: Line) -> Iterator[tuple[str, str, str]]:
     for name in line.credentials:
         yield f"the run's credential {name} is told", nothing, f"the value of {name}"
     text = line.text
-    if f" of {timeline.cell}" in text and re.search(rf"request \d+ of {re.escape(timeline.cell)}", text):
+    # The beginning of a user's text is a user's text.
+    if re.search(rf"request \d+ of {re.escape(timeline.cell[:3])}", text, re.IGNORECASE):
         yield "a user's text is told", nothing, "the input of a request"
     for what, pattern in _TOLD.items():
         if pattern.search(text):
@@ -375,6 +383,9 @@ def _disagreements(timeline: Timeline, request: Request, record: Mapping[str, An
     for name, value in (("agent", request.agent), ("user_id", request.user)):
         if name in record and record[name] != value and not refused:
             yield f"another {name}", f"{name} {value}", _shown(record[name])
+    # A service that is none is the format's matter.
+    if record.get("service") == AGENT:
+        yield "another service", f"service {SERVICE}, which the documented queries select", _shown(record["service"])
     succeeded = request.outcome is Outcome.SUCCESS
     said = record.get("status")
     right = said == Outcome.SUCCESS if succeeded else bool(said) and said != Outcome.SUCCESS
@@ -438,6 +449,8 @@ def finds(query: LogQuery, timeline: Timeline) -> Verdict:
     ]
     if refused:
         return broken(clause, "the log store refuses it", refused[0])
+    if query.window and not _instants(seen, answers[RUN], query.window.total_seconds()):
+        return unproven(clause, f"no line of the run's own lies within {query.window.total_seconds():g} s of its end")
     judge: Callable[[LogQuery, Timeline, LogsSeen, Answer], tuple[Finding | None, int]]
     judge = _rate if query.window else _lines
     judged = [judge(query, timeline, seen, answers[place]) for place in answers]
@@ -506,8 +519,8 @@ def _lines(query: LogQuery, timeline: Timeline, seen: LogsSeen, answer: Answer) 
     return finding, len(wanted & found)
 
 
-SERVICE = "gateway"
-"""The label that each documented query selects."""
+SERVICE, AGENT = "gateway", "agent"
+"""The label that each documented query selects, and the one whose lines no such query finds."""
 
 
 def _rate(query: LogQuery, timeline: Timeline, seen: LogsSeen, answer: Answer) -> tuple[Finding | None, int]:
@@ -541,6 +554,15 @@ def _rate(query: LogQuery, timeline: Timeline, seen: LogsSeen, answer: Answer) -
         clients=f"{failed} of {len(timeline.ledger)} requests failed" if answer.question.place == RUN else "",
         because="a rate of LogQL is lines per second of real time, at any tempo",
     ), 0
+
+
+def _instants(seen: LogsSeen, answer: Answer, window: float) -> list[float]:
+    """When the run's own lines within the window of an answer were written, whatever they say."""
+    return [
+        line.at
+        for line in seen.kept
+        if line.at is not None and line.service == SERVICE and answer.at - window < line.at < answer.at
+    ]
 
 
 def _called(answer: Answer) -> str:

@@ -290,6 +290,7 @@ def _discreet(cell: str, case: _Case, faults: _Faults) -> None:
     written = re.compile(rf"request \d+ of {re.escape(cell)}\b")
     for span in case.trace.spans:
         places = [("the name", span.name), *span.attributes.items()]
+        places += [("an event", each.name) for each in span.events]
         places += [(f"{each.name}: {name}", value) for each in span.events for name, value in each.attributes.items()]
         for place, value in places:
             if found := written.search(value):
@@ -391,7 +392,8 @@ def _entry(case: _Case, faults: _Faults) -> TracedSpan:
     below = [each for each in spans if each.parent_id == client]
     known = {each.span_id for each in spans}
     tops = below or [each for each in spans if each.parent_id not in known] or spans
-    entry = min(tops, key=lambda each: each.start)
+    # Of twins, the one that has the calls below it.
+    entry = min(tops, key=lambda each: (each.start, -len(_below(case.trace, each))))
     if not below:
         faults.of(
             case,

@@ -165,14 +165,20 @@ class _Store:
 
 
 def _line(
-    text: str, credentials: Mapping[str, str], *, length: int = 0, at: float | None = None, service: str = ""
+    text: str,
+    credentials: Mapping[str, str],
+    *,
+    length: int = 0,
+    at: float | None = None,
+    service: str = "",
+    garbled: bool = False,
 ) -> Line:
     length = length or len(text)
     text = text if length <= LONGEST else text[:SHOWN]
     told = tuple(name for name, value in credentials.items() if value and value in text)
     for name in told:
         text = text.replace(credentials[name], "***")
-    return Line(text=text, length=length, at=at, service=service, credentials=told)
+    return Line(text=text, length=length, at=at, service=service, credentials=told, garbled=garbled)
 
 
 def _written(task: Assignment, troubles: list[str]) -> tuple[Line, ...] | None:
@@ -185,7 +191,11 @@ def _written(task: Assignment, troubles: list[str]) -> tuple[Line, ...] | None:
     wanted = {request.request_id for request in task.ledger.requests if request.status is not None}
 
     def look() -> tuple[Line, ...]:
-        return tuple(_line(text, task.credentials, length=length) for text, length in _lines_of(path, troubles))
+        lines = ((_readable(text), text, length) for text, length in _lines_of(path, troubles))
+        return tuple(
+            _line(readable, task.credentials, length=length, garbled=readable != text)
+            for readable, text, length in lines
+        )
 
     def good(lines: tuple[Line, ...]) -> bool:
         whole = "\n".join(line.text for line in lines)
@@ -198,10 +208,15 @@ def _written(task: Assignment, troubles: list[str]) -> tuple[Line, ...] | None:
         return None
 
 
+def _readable(text: str) -> str:
+    """The text with each byte that is no UTF-8 as the replacement character."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def _lines_of(path: Path, troubles: list[str]) -> Iterator[tuple[str, int]]:
     """Each line with its length, bounded: of one that is too long the rest is counted and not kept."""
     total = 0
-    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         while text := file.readline(LONGEST + 1):
             rest, ended = 0, text.endswith("\n")
             while not text.endswith("\n") and (more := file.readline(LONGEST)):

@@ -365,6 +365,49 @@ def test_a_story_that_could_not_be_heard_is_unproven(seen: Callable[[], Timeline
     assert words in verdict.reason
 
 
+@pytest.mark.parametrize("name", ["status", "agent", "user_id"])
+def test_a_field_that_every_line_lacks_is_the_formats_matter(name: str) -> None:
+    """
+    What lines do not say contradicts nothing; they are compared by what they say.
+    """
+    seen = timeline(lines=lambda told: [line(told, **{name: "absent"})])
+
+    assert judged(seen).status is Status.HOLDS, judged(seen).text()
+
+
+@pytest.mark.parametrize("name", ["status", "agent"])
+def test_a_label_that_the_counter_lacks_is_its_own_clauses_matter(name: str) -> None:
+    """
+    Without one of its labels the counter is compared by the other, and still found to count differently.
+    """
+
+    def without(seen: Timeline) -> Timeline:
+        assert seen.metrics is not None
+        last = tuple(
+            replace(track, labels={label: value for label, value in track.labels.items() if label != name})
+            for track in seen.metrics.last
+        )
+        return replace(seen, metrics=replace(seen.metrics, last=last))
+
+    more = judged(without(timeline(counted=one_more)))
+
+    assert judged(without(timeline())).status is Status.HOLDS, judged(without(timeline())).text()
+    assert "the counter, the log and the clients count differently (1)" in more.reason
+
+
+def test_two_records_in_a_line_are_two_records() -> None:
+    """
+    That they share a line is the format's matter.
+    """
+
+    def joined(told: Request) -> list[Line]:
+        one = line(told)
+        text = one.text + json.dumps({"message": "and more"})
+        return [replace(one, text=text, length=len(text))]
+
+    assert judged(timeline(lines=joined)).status is Status.HOLDS
+
+
 def test_what_was_refused_leaves_no_trace_and_tells_its_story_all_the_same() -> None:
     """
     A refused request has a line and no execution; its line still has to call it refused.

@@ -340,7 +340,25 @@ DEVIANTS = [
         FORMAT,
         "text outside a record",
     ),
+    deviant(
+        "bytes that are no UTF-8",
+        lambda: bent(
+            written=tuple(replace(each, garbled=FIRST.request_id in each.text) for each in logs().written or ())
+        ),
+        FORMAT,
+        "a line that is not UTF-8",
+    ),
     # log/format: what it must not tell
+    *(
+        deviant(f"told: {message}", partial(records, fields(message=message)), FORMAT, word)
+        for message, word in {
+            f"asked: REQUEST 5 OF {SOUND.cell.upper()}": "a user's text is told",
+            f"asked: request 5 of {SOUND.cell[:4]}…": "a user's text is told",
+            "DB_PASSWORD=geheim1": "a password is told",
+            '{"client_secret": "s3cr3tly"}': "a password is told",
+            "access_token=abc123def456": "a token is told",
+        }.items()
+    ),
     deviant(
         "a user's text told",
         lambda: records(lambda record: record.update(message=f"asked: request 5 of {SOUND.cell}")),
@@ -478,6 +496,7 @@ DEVIANTS = [
         LEDGER,
         "than the answer's",
     ),
+    deviant("a line that no query can find", lambda: records(fields(service="agent")), LEDGER, "another service"),
     # log/query/NAME
     deviant("errors finds nothing", lambda: reply("errors", lines=()), ERRORS, "misses 6"),
     deviant(
@@ -662,6 +681,11 @@ UNPROVEN: dict[str, tuple[Callable[[], Timeline], tuple[str, ...], str]] = {
         lambda: bent(arrived=logs().arrived[3:]),
         (ERRORS, AGENT, SLOW, RATE),
         "3 of 34 planted lines",
+    ),
+    "no line within the window of the rate": (
+        lambda: bent(kept=tuple(replace(each, at=(each.at or 0) - 3600) for each in logs().kept)),
+        (RATE,),
+        "no line of the run's own lies within 300 s",
     ),
     "a query unanswered": (lambda: reply("slow", RUN, error="loki: ReadTimeout"), (SLOW,), "ReadTimeout"),
     "a query not asked": (
@@ -916,6 +940,18 @@ def test_a_huge_line_is_cut_and_its_length_kept(tmp_path: Path) -> None:
     assert lengths[1] == (1_000_000, observing.SHOWN)
     assert len(lengths) == 4
     assert lengths[3] == (len(WRITTEN[2]), len(WRITTEN[2]))
+
+
+def test_bytes_that_are_no_utf8_are_told(tmp_path: Path) -> None:
+    """
+    A line in another encoding is marked, and readable where it can be; one in UTF-8 is not marked.
+    """
+    file = tmp_path / "other.jsonl"
+    file.write_bytes(WRITTEN[0].encode() + b"\n" + "é\n".encode("latin-1") + "é\n".encode())
+    seen = observed(Store({"steady": WRITTEN}), tmp_path, WRITTEN, file=file)
+
+    assert [each.garbled for each in seen.written or ()] == [False, True, False]
+    assert [each.text for each in seen.written or ()][1:] == ["\ufffd", "é"]
 
 
 def test_a_credential_is_named_and_never_kept(tmp_path: Path) -> None:

@@ -304,6 +304,23 @@ DEVIANTS = (
         words=("the execution is there more than once (1 of 200)",),
     ),
     Deviant(
+        name="each execution twice, the childless first",
+        seen=lambda: bent(
+            traces=tuple(
+                replace(twin, spans=(*twin.spans[-1:], *twin.spans[:-1]))
+                for twin in (doubled(each) for each in traced(RUN).traces)
+            )
+        ),
+        broken=(LEDGER,),
+        words=("trace/ledger: the execution is there more than once (200 of 200)\n",),
+    ),
+    Deviant(
+        name="user text in the name of an event",
+        seen=lambda: entries(lambda span, _: replace(span, events=(*span.events, TracedEvent(name=f"got {WRITTEN}")))),
+        broken=(SPAN,),
+        words=("the trace holds what the user wrote", "an event of span"),
+    ),
+    Deviant(
         name="every span sent twice",
         seen=lambda: bent(traces=tuple(replace(each, spans=each.spans * 2) for each in traced(RUN).traces)),
         broken=(LEDGER,),

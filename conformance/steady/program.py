@@ -15,7 +15,13 @@ from fixtures.faults.program import Phase, Program
 from fixtures.faults.upstream import ServerErrors, SlowAnswers
 from fixtures.load.profile import Steady
 
-LOAD = Steady(rps=1 / 6)
+SHARES = {"daily_brief": 5, "librarian": 3, "focus_guardrails": 2, "boot_hardening": 1}
+"""Of eleven requests, how many are each agent's: numbers that differ, so that agents that are confused are told."""
+
+ROUND = (0, 1, 0, 2, 0, 1, 3, 0, 2, 1, 0)
+"""The agents of a round, by their place in SHARES."""
+
+LOAD = Steady(rps=1 / 6, agents=tuple(tuple(SHARES)[place] for place in ROUND))
 """Ten requests a minute; at tempo 60 ten a second."""
 
 STEADY = Program(
@@ -23,7 +29,7 @@ STEADY = Program(
     phases=(
         Phase(name="calm", load=LOAD, lasts=timedelta(minutes=6)),
         Phase(name="failures", load=LOAD, lasts=timedelta(minutes=4), faults=(ServerErrors(share=0.2),)),
-        # Four agents in turn: each third call meets all of them.
+        # Eleven in a round: each third call meets every agent, as does each fifth.
         Phase(name="slow", load=LOAD, lasts=timedelta(minutes=3), faults=(SlowAnswers(share=1 / 3, seconds=7),)),
         Phase(name="after", load=replace(LOAD, users=3), lasts=timedelta(minutes=7)),
     ),

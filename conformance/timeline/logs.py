@@ -20,6 +20,8 @@ class Line:
     """The value of its stream's label `service`."""
     credentials: tuple[str, ...] = ()
     """The names of the run's credentials that stood in it; in `text` they are masked."""
+    garbled: bool = False
+    """Whether it held bytes that are no UTF-8; in `text` each is the replacement character."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
