@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from conformance.judge import premise
 from conformance.judge.alerts import NEEDS
+from conformance.judge.ladder import narrow
 from conformance.observe import settled
 from conformance.observe.client import Client, ObserveError
 from conformance.observe.gather import Backends, Deed, timeline
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from conformance.contract.model import Contract
+    from conformance.judge.ladder import Ladder
     from fixtures.core.journal import Journal
     from fixtures.faults.program import Phase, Program
     from fixtures.load.ledger import Ledger
@@ -88,8 +90,10 @@ class Stage:
         journal: Journal,
         listener: Listener,
         subjects: Mapping[str, Subject] | None = None,
+        ladders: Sequence[Ladder] = (),
     ) -> None:
         self._subjects = subjects or {}
+        self._ladders = tuple(ladders)
         self._programs = {program.name: program for program in programs}
         self._settings = settings
         self._contract = contract
@@ -140,7 +144,11 @@ class Stage:
     def _repeat(self, stack: Stack) -> None:
         attempts: dict[str, tuple[Attempt, ...]] = {}
         for name, seen in self.timelines.items():
-            reasons = premise.repeatable(seen, needs=NEEDS)
+            reasons = premise.repeatable(seen, needs=NEEDS) or tuple(
+                found[name]
+                for ladder in self._ladders
+                if name in (found := narrow(ladder, self._contract, self.timelines))
+            )
             hopeless = premise.deaths(seen, NEEDS) or (seen.stand_ins and self._programs[name].rungs)
             if reasons and not hopeless:
                 attempt = Attempt(tempo=seen.tempo, reasons=reasons)

@@ -166,6 +166,7 @@ class Run:
             contract=self.contract,
             journal=journal,
             listener=_Teller(progress, self._events, self._options),
+            ladders=self._ladders,
         )
         self._stage = stage
         try:

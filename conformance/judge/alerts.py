@@ -58,7 +58,7 @@ def silent_below(alert: AlertPromise, timeline: Timeline, *, rung: str, control:
     letters, span = bounds(alert, timeline), timeline.phase(rung)
     if short := _too_short(letters, span, letters.reach + letters.hold):
         return unproven(clause, short)
-    if narrow := _inside_slack(alert, timeline, span, letters):
+    if narrow := inside_slack(alert, timeline, span):
         return unproven(clause, narrow)
     story, measured = history(alert, timeline), timeline.measures.get(alert.name)
     begun, until = timeline.begun, span.end
@@ -169,7 +169,7 @@ def fires_above(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdic
     letters, span = bounds(alert, timeline), timeline.phase(rung)
     if short := _too_short(letters, span, letters.reach + letters.hold):
         return unproven(clause, short)
-    if not alert.fires_on and (narrow := _inside_slack(alert, timeline, span, letters)):
+    if not alert.fires_on and (narrow := inside_slack(alert, timeline, span)):
         return unproven(clause, narrow)
     story, measured = history(alert, timeline), timeline.measures.get(alert.name)
     interval = letters.evaluation
@@ -382,14 +382,16 @@ def _too_short(letters: Bounds, span: Span, needed: float) -> str:
     return f"{span.name} lasted {lasted:.2f} s, less than {letters.reach_text()} and {letters.hold_text()}"
 
 
-def _inside_slack(alert: AlertPromise, timeline: Timeline, span: Span, letters: Bounds) -> str:
-    """A rung that lies within the measure's own slack of the threshold proves nothing."""
+def inside_slack(alert: AlertPromise, timeline: Timeline, span: Span) -> str:
+    """Why a rung proves nothing that lies within the measure's own slack of the threshold; empty where it does not."""
     if span.rung is None:
         return f"{span.name} has no rung"
     distance = abs(span.rung - alert.threshold) / alert.threshold
     if span.quantity == "s":
-        # A client also waits for what the service does not time: as long as a request takes when nothing is slow.
-        calm = timeline.ledger.during(timeline.phases[0].name).latency(0.95) * timeline.tempo / alert.threshold
+        # A client also waits for what the service does not time: less than a request takes when nothing is slow.
+        # The later half of the first phase: the first requests of a gateway open its connections.
+        calm = timeline.ledger.during(timeline.phases[0].name).later_half().latency(0.5)
+        calm *= timeline.tempo / alert.threshold
         if distance > calm:
             return ""
         return (
@@ -398,6 +400,7 @@ def _inside_slack(alert: AlertPromise, timeline: Timeline, span: Span, letters: 
         )
     if span.quantity != "errors/s":
         return ""
+    letters = bounds(alert, timeline)
     per_second = span.rung * timeline.tempo
     events = per_second * letters.window
     slack = value_slack(

@@ -38,6 +38,19 @@ class Ladder:
         return f"alert/{self.alert}/{aspect}"
 
 
+def narrow(ladder: Ladder, contract: Contract, timelines: Mapping[str, Timeline]) -> dict[str, str]:
+    """By program the reason why one of its rungs lies within the slack of the measure, where one does."""
+    alert = contract.alert(ladder.alert)
+    found = {}
+    for program, phase in ((ladder.below, ladder.rung), (ladder.above, ladder.beyond)):
+        seen = timelines.get(program)
+        if seen is None or alert.fires_on or phase not in {span.name for span in seen.phases}:
+            continue
+        if reason := alerts.inside_slack(alert, seen, seen.phase(phase)):
+            found[program] = reason
+    return found
+
+
 def judged(ladder: Ladder, aspect: str, contract: Contract, timelines: Mapping[str, Timeline]) -> Verdict:
     """The verdict about one aspect of the alert. Raises KeyError for an aspect that no judge knows."""
     alert = contract.alert(ladder.alert)
