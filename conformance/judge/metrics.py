@@ -516,17 +516,23 @@ def _memory(promise: MetricPromise, track: Track, seen: MetricsSeen) -> Iterator
     # The limit is stamped by the scrape, a usage by cAdvisor: only usages can be compared sample by sample.
     limits = [value for one in same if one.name == LIMIT for _, value in one.points if value]
     usage = promise.name.replace("working_set", "usage")
-    used = {at: value for one in same if one.name == usage for at, value in one.points}
+    # A usage that cannot be is told by its own clause.
+    used = {at: value for one in same if one.name == usage for at, value in one.points if _like(value, seen.memory)}
     for at, value in track.points:
         most = min([*limits, *filter(None, [used.get(at)])], default=math.inf)
         if value is not None and value > most:
             yield Finding(expected=f"at most {most:.0f} bytes", observed=f"{value:.0f}", query=promise.name)
             return
     value = track.points[-1][1]
-    if seen.memory and value is not None and not seen.memory / MEMORY_FACTOR <= value <= seen.memory * MEMORY_FACTOR:
+    if not _like(value, seen.memory):
         yield Finding(
             expected=f"about {seen.memory:.0f} bytes, within a factor of {MEMORY_FACTOR}",
             observed=f"{value:.0f}",
             query=promise.name,
             because="that is the process's proportional set; a group counts shared pages otherwise",
         )
+
+
+def _like(value: float | None, memory: float | None) -> bool:
+    """Whether a group's memory may be that of its process; what is not known may be anything."""
+    return not memory or value is None or memory / MEMORY_FACTOR <= value <= memory * MEMORY_FACTOR

@@ -658,6 +658,7 @@ DEVIANTS = (
         {WORKING_SET},
         "within a factor of 10",
     ),
+    Deviant("usage in KiB", lambda: tracked(USAGE, lambda _, was: (was or 0) / 1024), {USAGE}, "within a factor of 10"),
     Deviant(
         "a working set above the usage",
         lambda: tracked(WORKING_SET, lambda _, was: (was or 0) * 2),
