@@ -209,6 +209,7 @@ def _receiver(entry: Reader) -> ReceiverPromise:
         kind=kind,
         endpoint=endpoint,
         send_resolved=entry.flag("send_resolved"),
+        channel=entry.text("channel") if kind is ReceiverKind.SLACK and entry.has("channel") else "",
         document=entry.document(),
     )
 

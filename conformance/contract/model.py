@@ -223,6 +223,8 @@ class Route:
 class ReceiverPromise:
     """
     A place where pages land; the endpoint is the public one, which a run maps to a receiver of its own.
+
+    A chat has a channel beside its endpoint.
     """
 
     name: str
@@ -230,6 +232,7 @@ class ReceiverPromise:
     endpoint: str
     send_resolved: bool
     document: str
+    channel: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

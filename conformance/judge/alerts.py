@@ -8,6 +8,7 @@ after the evaluation that should have seen it. What each clause means is derived
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from conformance.judge import premise
@@ -58,7 +59,7 @@ def silent_below(alert: AlertPromise, timeline: Timeline, *, rung: str, control:
     letters, span = bounds(alert, timeline), timeline.phase(rung)
     if short := _too_short(letters, span, letters.reach + letters.hold):
         return unproven(clause, short)
-    if narrow := inside_slack(alert, timeline, span):
+    if narrow := _wrong_side(alert, span, above=False) or inside_slack(alert, timeline, span):
         return unproven(clause, narrow)
     story, measured = history(alert, timeline), timeline.measures.get(alert.name)
     begun, until = timeline.begun, span.end
@@ -169,7 +170,7 @@ def fires_above(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdic
     letters, span = bounds(alert, timeline), timeline.phase(rung)
     if short := _too_short(letters, span, letters.reach + letters.hold):
         return unproven(clause, short)
-    if not alert.fires_on and (narrow := inside_slack(alert, timeline, span)):
+    if not alert.fires_on and (narrow := _wrong_side(alert, span, above=True) or inside_slack(alert, timeline, span)):
         return unproven(clause, narrow)
     story, measured = history(alert, timeline), timeline.measures.get(alert.name)
     interval = letters.evaluation
@@ -228,7 +229,7 @@ def waits(alert: AlertPromise, timeline: Timeline) -> Verdict:
         return unproven(clause, "; ".join(reasons))
     letters, story = bounds(alert, timeline), history(alert, timeline)
     fired = story.fired_at()
-    run = _last_run(story.pending, letters.evaluation, before=fired)
+    run = _last_run(story.pending, _step(story, letters.evaluation), before=fired)
     expected = (
         f"{letters.effective_for:g} s from the first pending to the first firing sample "
         f"(for {alert.shipped.for_.total_seconds():g} s at tempo {timeline.tempo:g}, "
@@ -267,7 +268,7 @@ def waited(alert: AlertPromise, timeline: Timeline) -> float | None:
     """Real seconds from the first pending to the first firing sample of one unbroken run; None where it never fired."""
     story = history(alert, timeline)
     fired = story.fired_at()
-    run = _last_run(story.pending, timeline.evaluation_interval, before=fired)
+    run = _last_run(story.pending, _step(story, timeline.evaluation_interval), before=fired)
     if fired is None:
         return None
     return fired - run[0] if run else 0.0
@@ -382,6 +383,16 @@ def _too_short(letters: Bounds, span: Span, needed: float) -> str:
     return f"{span.name} lasted {lasted:.2f} s, less than {letters.reach_text()} and {letters.hold_text()}"
 
 
+def _wrong_side(alert: AlertPromise, span: Span, *, above: bool) -> str:
+    """Why a rung that was chosen for another threshold proves nothing of this one; empty where it was not."""
+    if span.rung is None or above is _beyond(alert, span.rung):
+        return ""
+    return (
+        f"the rung {_of(span)} does not lie {'beyond' if above else 'short of'} the documented threshold of "
+        f"{alert.threshold:g} {alert.unit}: it was chosen for another one"
+    )
+
+
 def inside_slack(alert: AlertPromise, timeline: Timeline, span: Span) -> str:
     """Why a rung proves nothing that lies within the measure's own slack of the threshold; empty where it does not."""
     if span.rung is None:
@@ -434,6 +445,12 @@ def _back(alert: AlertPromise, timeline: Timeline, measured: Measured | None, *,
         if all(not _beyond(alert, values[each]) for each in later[position:] if each in values):
             return instant
     return None
+
+
+def _step(story: History, interval: float) -> float:
+    """The time between two of its samples: the interval, or a multiple of it where its group has a slower one."""
+    instants = sorted({*story.pending, *story.firing})
+    return max(interval, min((later - earlier for earlier, later in pairwise(instants)), default=interval))
 
 
 def _last_run(instants: tuple[float, ...], interval: float, *, before: float | None) -> tuple[float, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from conformance.judge import premise
 from conformance.judge.alerts import NEEDS, history
+from conformance.judge.routing import misaddressed, mistimed
 from conformance.judge.slack import DELIVERY, bounds, timer
 from conformance.judge.verdict import Finding, broken, holds, unproven
 from fixtures.core.clock import at
@@ -55,6 +56,7 @@ def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, ti
         )
     pages = list(_pages(alert, timeline))
     findings = [*_strays(receiver, pages)]
+    findings += [each for page in pages for each in misaddressed(receiver, page.notification)]
     deadlines = [("firing", fired, fired + wait + DELIVERY, f"group_wait {wait:g} s")]
     if alert.resolved_notification:
         deadlines.append(("resolved", ended, ended + interval + DELIVERY, f"group_interval {interval:g} s"))
@@ -86,6 +88,7 @@ def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, ti
             findings.append(Finding(expected=expected, observed=f"at {at(first.at)}, {side}"))
         instants: tuple[float, ...] = (fired,) if state == "firing" else (fired, story.firing[-1])
         findings += _wrong_text(alert, timeline, accepted[0], state, instants)
+    findings += mistimed(receiver, timing, timeline)
     if findings:
         return broken(clause, _headline(findings), *findings, observations=max(1, seen))
     told = " and ".join(state for state, *_ in deadlines)

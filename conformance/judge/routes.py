@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from conformance.judge import premise
 from conformance.judge.alerts import NEEDS
 from conformance.judge.delivery import state, texts
+from conformance.judge.routing import misaddressed, mistimed
 from conformance.judge.slack import DELIVERY, timer
 from conformance.judge.verdict import Finding, broken, holds, unproven
 from fixtures.core.clock import at
@@ -53,6 +54,9 @@ def routed(route: Route, contract: Contract, timeline: Timeline, *, probe: str, 
         )
     if len(own) > 1 or right[0].at > deadline:
         return broken(clause, "was told more than once, elsewhere, or late", Finding(expected=expected, observed=seen))
+    findings = [*misaddressed(receiver, right[0]), *mistimed(receiver, contract.timing, timeline)]
+    if findings:
+        return broken(clause, "was told, but not as documented", *findings, observations=len(own))
     return holds(
         clause,
         observations=len(pages),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from conformance.judge import premise
 from conformance.judge.verdict import Finding, broken, holds, unproven
 from fixtures.language import rules
-from fixtures.language.durations import format_duration
+from fixtures.language.durations import format_duration, format_ms
 from fixtures.language.promql import PromqlError, shape
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def shipped(alert: AlertPromise, timeline: Timeline) -> Verdict:
             ),
         )
     name, rule = found[0]
-    findings = list(_against_contract(alert, rule, name))
+    findings = [*_against_contract(alert, rule, name), *_of_group(files[name], rule, timeline)]
     (given_rule,) = _named(given[name], alert.name)
     loaded = [each for each in timeline.rules if each.kind == "alerting" and each.name == alert.name]
     if len(loaded) != 1:
@@ -117,6 +117,30 @@ def _against_contract(alert: AlertPromise, rule: AlertRule, file: str) -> Iterat
                     observed=_shown(there.get(key)),
                     location=place(f"{kind}.{key}"),
                 )
+
+
+def _of_group(file: rules.RuleFile, rule: AlertRule, timeline: Timeline) -> Iterator[Finding]:
+    """What the rule's group changes about when it is evaluated, and how many alerts it may raise."""
+    group = next(each for each in file.groups if rule in each.rules)
+    usual = round(timeline.evaluation_interval * timeline.tempo * 1000)
+    if group.interval is not None and round(group.interval.total_seconds() * 1000) != usual:
+        yield Finding(
+            expected=f"evaluated every {format_ms(usual)}, as everything is",
+            observed=f"group {group.name} is evaluated every {format_duration(group.interval)}",
+            location=f"{file.file}:{group.line}",
+        )
+    if group.query_offset:
+        yield Finding(
+            expected="looks at the present: no query_offset",
+            observed=f"group {group.name} looks {format_duration(group.query_offset)} back",
+            location=f"{file.file}:{group.line}",
+        )
+    if group.limit:
+        yield Finding(
+            expected="no limit of alerts",
+            observed=f"group {group.name} has limit {group.limit}: beyond it none of its alerts fires",
+            location=f"{file.file}:{group.line}",
+        )
 
 
 def _against_file(given: AlertRule, loaded: LoadedRule, place: str) -> Iterator[Finding]:

@@ -564,6 +564,32 @@ BEHAVIOUR = (
     ),
 )
 
+
+def routing(pattern: str, text: str) -> Bend:
+    """Alertmanager's shipped text with the first match replaced; what it did stays as recorded."""
+
+    def bend(seen: Timeline) -> Timeline:
+        shipped, found = re.subn(pattern, text, seen.config.alertmanager_shipped, count=1)
+        assert found, f"{pattern!r} does not stand in the recorded alertmanager.yml"
+        return replace(seen, config=replace(seen.config, alertmanager_shipped=shipped))
+
+    return bend
+
+
+def grouping(*lines: str) -> Bend:
+    """The rule's group with these keys in its shipped file; what it did stays as recorded."""
+
+    def bend(seen: Timeline) -> Timeline:
+        name = "- name: osmen_alerts\n"
+        files = {
+            file: text.replace(name, name + "".join(f"    {line}\n" for line in lines))
+            for file, text in seen.config.rules_shipped.items()
+        }
+        return replace(seen, config=replace(seen.config, rules_shipped=files))
+
+    return bend
+
+
 PAGES = (
     Deviant(
         name="receiver URL wrong",
@@ -580,6 +606,34 @@ PAGES = (
         ),
         broken=_alert("delivered"),
         words=("was not delivered", "does not name https://hooks.slack.com/services"),
+    ),
+    Deviant(
+        name="another channel",
+        programs=BOTH,
+        bend=paging(lambda _, old: (replace(old, body={**old.body, "channel": "#random"}),)),
+        broken=_alert("delivered"),
+        words=("a notification to channel #osmen-alerts", "to #random"),
+    ),
+    Deviant(
+        name="a wait that no tempo shows",
+        programs=BOTH,
+        bend=routing(r"group_wait: 10s", "group_wait: 1m"),
+        broken=_alert("delivered"),
+        words=("group_wait 10s on the way to slack", "1m"),
+    ),
+    Deviant(
+        name="clusters told together",
+        programs=BOTH,
+        bend=routing(r"group_by: .*", "group_by: [alertname]"),
+        broken=_alert("delivered"),
+        words=("group_by [alertname, cluster] on the way to slack",),
+    ),
+    Deviant(
+        name="a group that is looked at every minute",
+        programs=(ABOVE,),
+        bend=grouping("interval: 1m", "query_offset: 30s", "limit: 1"),
+        broken=_alert("shipped"),
+        words=("group osmen_alerts is evaluated every 1m", "looks 30s back", "has limit 1"),
     ),
     Deviant(
         name="send_resolved false",

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.contract.load import load
+from conformance.judge import alerts
 from conformance.judge.verdict import Status
 from conformance.selftest.deviants import CATALOGUE, ELSEWHERE, Deviant, replayed, samples
-from conformance.selftest.judging import judge, statuses
+from conformance.selftest.judging import judge, ladders, statuses
 from conformance.selftest.recording import timelines
 from fixtures.load.ledger import Ledger, Outcome
 
@@ -120,3 +121,20 @@ def test_a_rung_inside_its_own_slack_is_unproven() -> None:
 
     assert verdict.status is Status.UNPROVEN
     assert "lies within the slack of its measure: 2.0% from the threshold, slack " in verdict.reason
+
+
+@pytest.mark.parametrize(("threshold", "aspect"), [(0.2, "fires-above"), (0.05, "silent-below")])
+def test_a_rung_for_another_threshold_is_unproven(threshold: float, aspect: str) -> None:
+    """
+    Where the document was changed and the program was not, its rung says nothing about the new threshold.
+    """
+    alert, (ladder,) = load().alert("HighErrorRate"), [each for each in ladders() if each.alert == "HighErrorRate"]
+    moved, seen = replace(alert, threshold=threshold), timelines()
+    verdict = (
+        alerts.fires_above(moved, seen[ladder.above], rung=ladder.beyond)
+        if aspect == "fires-above"
+        else alerts.silent_below(moved, seen[ladder.below], rung=ladder.rung, control=ladder.control)
+    )
+
+    assert verdict.status is Status.UNPROVEN
+    assert f"the documented threshold of {threshold} errors/s: it was chosen for another one" in verdict.reason

@@ -62,6 +62,14 @@ def late(page: Notification) -> tuple[Notification, ...]:
     return (replace(page, at=page.at + 2.5) if about(page, "critical") else page,)
 
 
+def elsewhere(page: Notification) -> tuple[Notification, ...]:
+    return (replace(page, body={**page.body, "to": ["nobody@osmen.dev"]}) if page.receiver == "email" else page,)
+
+
+def another_channel(page: Notification) -> tuple[Notification, ...]:
+    return (replace(page, body={**page.body, "channel": "#random"}) if page.receiver == "slack" else page,)
+
+
 def test_the_recorded_routes_hold() -> None:
     """
     Each severity was told at its receiver.
@@ -76,6 +84,8 @@ def test_the_recorded_routes_hold() -> None:
         pytest.param(copied, "warning", "email", id="warning at the mailbox too"),
         pytest.param(lost, "default", "probes reached", id="default told nobody"),
         pytest.param(refused, "warning", "404", id="warning refused"),
+        pytest.param(elsewhere, "default", "a mail to alerts@osmen.dev alone", id="another mailbox"),
+        pytest.param(another_channel, "warning", "to channel #osmen-alerts", id="another channel"),
         pytest.param(late, "critical", "was told more than once, elsewhere, or late", id="critical late"),
     ],
 )
@@ -90,6 +100,25 @@ def test_a_wrong_route_breaks_its_clause_alone(
     expected = {**dict.fromkeys(ROUTES, Status.HOLDS), route: Status.BROKEN}
     assert expected == {name: each.status for name, each in verdicts.items()}
     assert words in verdicts[route].text()
+
+
+def test_timers_of_the_root_concern_every_route() -> None:
+    """
+    What all routes inherit and no tempo shows is read from the shipped text, a route's own counts for it alone.
+    """
+    shipped = RECORDED.config.alertmanager_shipped
+    texts = {
+        "all": shipped.replace("group_interval: 10s", "group_interval: 30s"),
+        "one": shipped.replace("receiver: slack\n", "receiver: slack\n      repeat_interval: 1d\n", 1),
+    }
+    verdicts = {
+        name: judged(replace(RECORDED, config=replace(RECORDED.config, alertmanager_shipped=text)))
+        for name, text in texts.items()
+    }
+
+    assert {Status.BROKEN} == {each.status for each in verdicts["all"].values()}
+    assert [name for name, each in verdicts["one"].items() if each.status is Status.BROKEN] == ["warning"]
+    assert "repeat_interval 12h on the way to slack" in verdicts["one"]["warning"].text()
 
 
 def test_silence_everywhere_proves_nothing() -> None:

@@ -408,6 +408,38 @@ def test_a_wrong_address_is_kept_wrong_on_this_machine(old: str, new: str, url: 
     assert slack == url
 
 
+def test_one_right_address_does_not_heal_a_wrong_one() -> None:
+    """
+    Each entry keeps its own address: the file that holds the right one is named where that was shipped, and only there.
+    """
+    second = "  - name: spare\n    slack_configs:\n      - api_url: https://hooks.slak.com/services/YOUR/WEBHOOK/URL\n"
+    for text in (SHIPPED + "\n" + second, SHIPPED.replace("receivers:\n", "receivers:\n" + second, 1)):
+        given, slack = render.alertmanager(text, tempo=60, file="a.yml", receivers=RECEIVERS)
+        entries = {
+            each["name"]: each["slack_configs"][0]
+            for each in yaml.safe_load(given)["receivers"]
+            if len(each) > 1 and "slack_configs" in each
+        }
+
+        assert slack == "http://127.0.0.1:9/services/T/B/secret"
+        assert entries["slack"]["api_url_file"] == "/run/slack"
+        assert entries["spare"]["api_url"] == f"http://{render.NOWHERE}/services/YOUR/WEBHOOK/URL"
+
+
+def test_the_address_of_every_chat_may_stand_in_global() -> None:
+    """
+    An entry without one takes that.
+    """
+    line = "api_url: https://hooks.slack.com/services/YOUR/WEBHOOK/URL"
+    text = SHIPPED.replace(f"- {line}\n        channel", "- channel").replace(
+        "global:\n", f"global:\n  slack_{line}\n", 1
+    )
+    given, slack = render.alertmanager(text, tempo=60, file="a.yml", receivers=RECEIVERS)
+
+    assert slack == "http://127.0.0.1:9/services/T/B/secret"
+    assert yaml.safe_load(given)["global"]["slack_api_url_file"] == "/run/slack"
+
+
 def test_an_integration_without_a_receiver_is_refused() -> None:
     """
     The message names its place and what there is.
