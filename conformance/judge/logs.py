@@ -434,7 +434,8 @@ def finds(query: LogQuery, timeline: Timeline) -> Verdict:
     if reasons := _run_premises(timeline):
         return unproven(clause, "; ".join(reasons))
     assert seen is not None, "the premises say so"
-    if reasons := [*_store_premises(seen), *_planted_premises(seen)]:
+    # A store that has not taken in the run was not asked for the planted lines either.
+    if reasons := _store_premises(seen) or _planted_premises(seen):
         return unproven(clause, "; ".join(reasons))
     answers = {answer.question.place: answer for answer in _answers(query, seen, "shipped")}
     lacking = [place for place in ((PLANTED, RUN, QUIET) if query.window else (PLANTED, RUN)) if place not in answers]
