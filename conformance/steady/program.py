@@ -1,8 +1,8 @@
 """
 What every steady test judges: plain load, failures that page nobody, slow answers that page nobody, fewer users.
 
-A fifth of the calls fail for four minutes: two errors a minute, a third of the alert's threshold. Then every third call
-waits seven seconds, three less than the alert's threshold. At last only three users are left for longer than the five
+A fifth of the calls fail for four minutes: two errors a minute, a third of the alert's threshold. Then two of three
+calls wait eight seconds, two less than the alert's threshold. At last only three users are left for longer than the five
 minutes after which a user counts as gone.
 """
 
@@ -30,7 +30,7 @@ STEADY = Program(
         Phase(name="calm", load=LOAD, lasts=timedelta(minutes=6)),
         Phase(name="failures", load=LOAD, lasts=timedelta(minutes=4), faults=(ServerErrors(share=0.2),)),
         # Eleven in a round: each third call meets every agent, as does each fifth.
-        Phase(name="slow", load=LOAD, lasts=timedelta(minutes=3), faults=(SlowAnswers(share=1 / 3, seconds=7),)),
+        Phase(name="slow", load=LOAD, lasts=timedelta(minutes=3), faults=(SlowAnswers(share=2 / 3, seconds=8),)),
         Phase(name="after", load=replace(LOAD, users=3), lasts=timedelta(minutes=7)),
     ),
     jobs=frozenset({"osmen_gateway", "osmen_postgres", "osmen_redis", "docker"}),
