@@ -149,7 +149,11 @@ class Stage:
                 for ladder in self._ladders
                 if name in (found := narrow(ladder, self._contract, self.timelines))
             )
-            hopeless = premise.deaths(seen, NEEDS) or (seen.stand_ins and self._programs[name].rungs)
+            hopeless = (
+                premise.deaths(seen, NEEDS)
+                or (seen.stand_ins and self._programs[name].rungs)
+                or premise.never_answered(seen)
+            )
             if reasons and not hopeless:
                 attempt = Attempt(tempo=seen.tempo, reasons=reasons)
                 attempts[name] = (*seen.attempts, attempt)
@@ -167,7 +171,10 @@ class Stage:
         self, stack: Stack, programs: Mapping[str, Program], attempts: Mapping[str, tuple[Attempt, ...]]
     ) -> None:
         """Perform `programs`, by the name of their cell, side by side."""
-        missed = {name: self._before(stack.cells[name], len(program.jobs)) for name, program in programs.items()}
+        begun = clock.mono()
+        missed = {
+            name: self._before(stack.cells[name], len(program.jobs), since=begun) for name, program in programs.items()
+        }
         planted = {
             name: plant(self._settings.rundir.folder("service-logs"), name)
             for name, program in programs.items()
@@ -197,12 +204,17 @@ class Stage:
             self._watch(stack)
             self._keep(replace(read, deaths=self.deaths))
 
-    def _before(self, cell: Cell, jobs: int) -> float:
-        """Wait for the cell's first scrapes; the evaluations that were missed by then do not count."""
+    def _before(self, cell: Cell, jobs: int, *, since: float) -> float:
+        """
+        Wait for the cell's first scrapes; the evaluations that were missed by then do not count.
+
+        All cells have the same time, counted from `since`: where none is answered the run does not wait for each.
+        """
         with Client(f"prometheus of {cell.name}", f"http://{cell.prometheus.address('http')}") as client:
             prometheus = Prometheus(client)
             budget = max(patience.FIRST_SCRAPE, 2 * cell.scrape_interval + 5)
-            waited = settled.first_scrape(prometheus, jobs, budget=budget)
+            left = max(1.0, budget - (clock.mono() - since))
+            waited = settled.first_scrape(prometheus, jobs, budget=left)
             if not waited.ok:
                 self._listener.note(
                     f"{cell.name}: {waited.last} (after {waited.elapsed:.0f} s; its clauses will say so)"

@@ -51,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="divide the document's minutes by N (default 60; 1 is real time, with the shipped files unmodified)",
     )
     group.addoption("--contract", type=Path, default=None, metavar="DIR", help="the documents of another contract")
-    group.addoption("--rules", type=Path, default=Path("rules"), metavar="DIR", help="the rule files (default: rules)")
+    group.addoption("--rules", type=Path, default=None, metavar="DIR", help="the rule files (default: rules)")
     group.addoption(
         "--subject",
         default="fixtures.gateway",
@@ -107,7 +107,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             Options(
                 stack=options.stack,
                 tempo=options.tempo,
-                rules=options.rules,
+                rules=options.rules or _shipped_rules(session.config.rootpath),
                 subject=options.subject,
                 run_dir=options.run_dir,
                 timelines=tuple(options.timeline),
@@ -132,6 +132,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     session.config.stash[JUDGED] = set()
     # A terminated run ends as an interrupted one: everything stopped, what was recorded kept.
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+
+
+def _shipped_rules(root: Path) -> Path:
+    """The rules of this checkout, wherever pytest was started."""
+    return Path("rules") if Path.cwd() == root else root / "rules"
 
 
 def _revision(root: Path) -> str:

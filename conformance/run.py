@@ -134,7 +134,7 @@ class Run:
 
     def _read(self) -> dict[str, Timeline]:
         try:
-            return store.read_all(self._options.timelines)
+            return _Stored(store.read_all(self._options.timelines))
         except TimelineError as error:
             raise RunError(f"--timeline {error}") from error
 
@@ -268,6 +268,14 @@ class Run:
         with contextlib.suppress(OSError, ValueError):
             stream.write("\n" + (f"{self._trouble}\n" if self._trouble else "") + text)
             stream.flush()
+
+
+class _Stored(dict[str, "Timeline"]):
+    """Stored timelines by program; one that is not there is a matter of what was stored, not of this suite."""
+
+    def __missing__(self, program: str) -> Timeline:
+        there = ", ".join(sorted(self)) or "none"
+        raise RunError(f"--timeline: holds no timeline of program {program}, on which this rests; it holds {there}")
 
 
 def _check_subject(subject: str) -> None:

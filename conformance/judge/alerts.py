@@ -59,7 +59,8 @@ def silent_below(alert: AlertPromise, timeline: Timeline, *, rung: str, control:
     letters, span = bounds(alert, timeline), timeline.phase(rung)
     if short := _too_short(letters, span, letters.reach + letters.hold):
         return unproven(clause, short)
-    if narrow := _wrong_side(alert, span, above=False) or inside_slack(alert, timeline, span):
+    aside = _wrong_side(alert, span, above=False) or _wrong_side(alert, timeline.phase(control), above=True)
+    if narrow := aside or inside_slack(alert, timeline, span):
         return unproven(clause, narrow)
     story, measured = history(alert, timeline), timeline.measures.get(alert.name)
     begun, until = timeline.begun, span.end
@@ -67,7 +68,7 @@ def silent_below(alert: AlertPromise, timeline: Timeline, *, rung: str, control:
     if early:
         return broken(
             clause,
-            f"fired at {_of(span)} of its threshold, where it must be silent",
+            f"fired at {_of(span)}, where it must be silent",
             Finding(
                 expected=f"no firing sample between {at(begun)} and {at(until)}",
                 because=f"{letters.reach_text()}; {letters.hold_text()}",
@@ -97,7 +98,7 @@ def silent_below(alert: AlertPromise, timeline: Timeline, *, rung: str, control:
     if not awake:
         return unproven(
             clause,
-            f"the control did not wake it: raised to {_of(raised)} of its threshold it was not even pending, "
+            f"the control did not wake it: raised to {_of(raised)} it was not even pending, "
             "so its silence proves nothing",
             Finding(
                 expected=f"pending between {at(raised.start)} and {at(raised.end)}",

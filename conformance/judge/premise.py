@@ -146,6 +146,11 @@ def timed_out(timeline: Timeline, job: str = "") -> tuple[str, ...]:
     return tuple(found)
 
 
+def never_answered(timeline: Timeline) -> bool:
+    """Whether a target answered no scrape at all: a slower pace does not cure that."""
+    return any(series.points and all(value != 1 for _, value in series.points) for series in timeline.up)
+
+
 def largest_gap(timeline: Timeline) -> float:
     """The largest time between two samples of `up` of any target, in seconds; the run's edges count as samples."""
     gaps = [0.0]

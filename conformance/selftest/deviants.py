@@ -340,7 +340,7 @@ RULES = (
             _swap(EXPR, EXPR.replace("0.1", "0.08")), lambda seen: replayed(seen, beyond=lambda value: value > 0.08)
         ),
         broken=_alert("shipped", "silent-below", "fires-above", "resolves"),
-        words=("fired at 0.09 errors/s of its threshold", "before its measure passed", "did not end when"),
+        words=("fired at 0.09 errors/s, where it must be silent", "before its measure passed", "did not end when"),
     ),
     Deviant(
         name="comparison turned round",

@@ -55,3 +55,11 @@ def test_a_scrape_that_fails_is_told_apart_by_how_long_it_took(every: int, secon
 
     assert status is verdict.status, verdict.text()
     assert (status is Status.UNPROVEN) is bool(premise.repeatable(timeline))
+
+
+def test_a_target_that_answered_no_scrape_is_not_cured_by_a_slower_pace() -> None:
+    """
+    One that answers now and then may be cured.
+    """
+    assert premise.never_answered(failing(every=1, seconds=0.001))
+    assert not premise.never_answered(failing(every=2, seconds=0.001))

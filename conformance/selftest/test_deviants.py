@@ -123,7 +123,7 @@ def test_a_rung_inside_its_own_slack_is_unproven() -> None:
     assert "lies within the slack of its measure: 2.0% from the threshold, slack " in verdict.reason
 
 
-@pytest.mark.parametrize(("threshold", "aspect"), [(0.2, "fires-above"), (0.05, "silent-below")])
+@pytest.mark.parametrize(("threshold", "aspect"), [(0.2, "fires-above"), (0.05, "silent-below"), (0.2, "silent-below")])
 def test_a_rung_for_another_threshold_is_unproven(threshold: float, aspect: str) -> None:
     """
     Where the document was changed and the program was not, its rung says nothing about the new threshold.

@@ -224,6 +224,8 @@ def test_a_stored_run_without_a_program_leaves_its_clauses_unproven(tmp_path: Pa
 
     assert targets == {"unproven"}
     assert (ran.code, ran.report()["result"]) == (1, "partial")
+    assert "holds no timeline of program steady, on which this rests; it holds " in ran.said
+    assert "KeyError" not in ran.said
 
 
 # --- bad input ----------------------------------------------------------------------------------------------------
