@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import os
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,7 +197,8 @@ class Run:
     def again(self, node: str, clause: str) -> str:
         """The command that judges this clause again from what was recorded."""
         file = node.partition("::")[0]
-        folder = self._folder() if self._stored is None else " --timeline ".join(map(str, self._options.timelines))
+        places = [self._folder()] if self._stored is None else map(str, self._options.timelines)
+        folder = " --timeline ".join(map(shlex.quote, places))
         return f"python -m pytest {file} -k {clause} --timeline {folder}"
 
     def _folder(self) -> str:

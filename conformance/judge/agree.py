@@ -140,6 +140,8 @@ def _premises(timeline: Timeline) -> list[str]:
         reasons.append("the metrics were not read")
     elif trouble := timeline.metrics.troubles.get("prometheus"):
         reasons.append(trouble)
+    elif premise.never_answered(timeline, "osmen_gateway"):
+        reasons.append("osmen_gateway answered no scrape, so its counters were not seen")
     reasons += [f"{each.backend} had not taken in the run: {each.detail}" for each in timeline.arrivals if not each.ok]
     seen = {request.outcome for request in timeline.ledger.requests}
     reasons += [

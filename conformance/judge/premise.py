@@ -146,9 +146,13 @@ def timed_out(timeline: Timeline, job: str = "") -> tuple[str, ...]:
     return tuple(found)
 
 
-def never_answered(timeline: Timeline) -> bool:
-    """Whether a target answered no scrape at all: a slower pace does not cure that."""
-    return any(series.points and all(value != 1 for _, value in series.points) for series in timeline.up)
+def never_answered(timeline: Timeline, job: str = "") -> bool:
+    """Whether a target (or the one of `job`) answered no scrape at all: a slower pace does not cure that."""
+    return any(
+        series.points and all(value != 1 for _, value in series.points)
+        for series in timeline.up
+        if not job or series.labels.get("job") == job
+    )
 
 
 def largest_gap(timeline: Timeline) -> float:

@@ -20,10 +20,16 @@ EXPORTERS = {
 """By scrape job: the components whose death makes its silence no fault of the configuration."""
 
 
+BACKEND = "prometheus"
+"""How a trouble with the cell's Prometheus begins."""
+
+
 def up(target: Target, timeline: Timeline) -> Verdict:
     """Prometheus has the job, and every scrape of it during the run was answered."""
     clause = f"target/{target.job}"
-    reasons = [*premise.deaths(timeline, EXPORTERS.get(target.job, ())), *timeline.troubles]
+    # What others do not tell, the target's own page among them, is no doubt about what Prometheus says of it.
+    troubles = [each for each in timeline.troubles if each.startswith(BACKEND)]
+    reasons = [*premise.deaths(timeline, EXPORTERS.get(target.job, ())), *troubles]
     if timeline.interrupted:
         reasons.append(f"the program was not performed to its end: {timeline.interrupted}")
     reasons += [f"{each.backend} did not take in the run: {each.detail}" for each in timeline.arrivals if not each.ok]

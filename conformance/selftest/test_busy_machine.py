@@ -63,3 +63,15 @@ def test_a_target_that_answered_no_scrape_is_not_cured_by_a_slower_pace() -> Non
     """
     assert premise.never_answered(failing(every=1, seconds=0.001))
     assert not premise.never_answered(failing(every=2, seconds=0.001))
+
+
+def test_a_page_that_nobody_can_read_is_no_excuse_for_its_target() -> None:
+    """
+    That the suite could not read it either is no doubt; that Prometheus did not answer is.
+    """
+    away = failing(every=1, seconds=0.001)
+    page = replace(away, troubles=("gateway of steady: GET /metrics: 500",))
+    deaf = replace(away, troubles=("prometheus of steady: /api/v1/targets: 503",))
+
+    assert targets.up(load().target(JOB), page).status is Status.BROKEN
+    assert targets.up(load().target(JOB), deaf).status is Status.UNPROVEN

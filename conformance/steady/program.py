@@ -2,8 +2,8 @@
 What every steady test judges: plain load, failures that page nobody, slow answers that page nobody, fewer users.
 
 A fifth of the calls fail for four minutes: two errors a minute, a third of the alert's threshold. Then two of three
-calls wait eight seconds, two less than the alert's threshold. At last only three users are left for longer than the five
-minutes after which a user counts as gone.
+calls wait eight seconds, two less than the alert's threshold. At last only three users are left for longer than the
+five minutes after which a user counts as gone.
 """
 
 from __future__ import annotations
