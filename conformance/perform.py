@@ -184,14 +184,9 @@ class Stage:
             Performance(program, stack.cells[name], journal=self._journal, announce=self._listener.doing)
             for name, program in programs.items()
         ]
-        try:
-            asyncio.run(all_of(performances, watch=lambda: self._watch(stack)))
-        except BaseException:
-            for performance in performances:
-                self._keep(self._unread(stack, performance, attempts))
-            raise
-        self._watch(stack)
-        for performance in performances:
+
+        def read(performance: Performance) -> None:
+            # While others go on: what ends early is read early, and the last one alone is waited for.
             deed = self._deed(stack, performance, attempts)
             deed = replace(deed, missed_before=missed[deed.cell])
             if "logs" in deed.signals:
@@ -199,10 +194,23 @@ class Stage:
                 deed = replace(deed, planted=planted[deed.cell], questions=asked)
             if "traces" in deed.signals:
                 deed = replace(deed, sent=_sent(stack.cells[deed.cell]))
-            read = timeline(deed, _backends(stack.cells[deed.cell]))
-            # A component may have died while the stack was read.
-            self._watch(stack)
-            self._keep(replace(read, deaths=self.deaths))
+            self._keep(timeline(deed, _backends(stack.cells[deed.cell])))
+
+        before = dict(self.timelines)
+        try:
+            asyncio.run(all_of(performances, watch=lambda: self._watch(stack), then=read))
+        except BaseException:
+            for performance in performances:
+                name = performance.performed().program.name
+                if self.timelines.get(name) is before.get(name):
+                    self._keep(self._unread(stack, performance, attempts))
+            raise
+        self._watch(stack)
+        for program in programs.values():
+            seen = self.timelines[program.name]
+            if seen.deaths != self.deaths:
+                # What died at any time of the run, also while the stack was read, counts for all that rests on it.
+                self._keep(replace(seen, deaths=self.deaths))
 
     def _before(self, cell: Cell, jobs: int, *, since: float) -> float:
         """

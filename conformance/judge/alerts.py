@@ -400,6 +400,7 @@ def inside_slack(alert: AlertPromise, timeline: Timeline, span: Span) -> str:
         return f"{span.name} has no rung"
     distance = abs(span.rung - alert.threshold) / alert.threshold
     if span.quantity == "s":
+        distance = abs(premise.achieved(timeline, span) - alert.threshold) / alert.threshold
         # A client also waits for what the service does not time: less than a request takes when nothing is slow.
         # The later half of the first phase: the first requests of a gateway open its connections.
         calm = timeline.ledger.during(timeline.phases[0].name).later_half().latency(0.5)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from fixtures.core import patience
+from fixtures.core import patience, tls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +41,9 @@ class Client:
 
     def __init__(self, name: str, base_url: str, *, transport: httpx.BaseTransport | None = None) -> None:
         self.name = name
-        self._http = httpx.Client(base_url=base_url, timeout=patience.QUERY, trust_env=False, transport=transport)
+        self._http = httpx.Client(
+            base_url=base_url, timeout=patience.QUERY, trust_env=False, transport=transport, verify=tls.context()
+        )
 
     def __enter__(self) -> Client:
         return self

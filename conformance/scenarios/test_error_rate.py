@@ -55,7 +55,7 @@ ABOVE = Program(
     name="error-rate-above",
     phases=(
         QUIET,
-        Phase(name="above", load=LOAD, lasts=timedelta(minutes=13, seconds=15), faults=(_errors(1.1 * THRESHOLD),)),
+        Phase(name="above", load=LOAD, lasts=timedelta(minutes=13), faults=(_errors(1.1 * THRESHOLD),)),
         Phase(name="recovery", load=LOAD, lasts=timedelta(minutes=5, seconds=45)),
     ),
     rungs={"above": 1.1 * THRESHOLD},

@@ -291,7 +291,7 @@ async def test_programs_run_side_by_side_under_a_watch_and_one_failure_lets_the_
     watch: Callable[[], None] = lambda: seen.append("looked")  # noqa: E731
     async with Service().server() as server:
         good, bad = performance(server, phase("calm")), performance(server, phase("burst", Noted(fails="inject")))
-        await all_of([bad, good], watch=watch)
+        await all_of([bad, good], watch=watch, then=lambda _: None)
 
     assert (good.performed().interrupted, bad.performed().interrupted) == ("", "upstream: is gone")
     assert seen != []

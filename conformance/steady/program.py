@@ -29,7 +29,7 @@ STEADY = Program(
     phases=(
         Phase(name="calm", load=LOAD, lasts=timedelta(minutes=6)),
         Phase(name="failures", load=LOAD, lasts=timedelta(minutes=4), faults=(ServerErrors(share=0.2),)),
-        # Eleven in a round: each third call meets every agent, as does each fifth.
+        # Eleven in a round: two of each three calls meet every agent, as does each fifth.
         Phase(name="slow", load=LOAD, lasts=timedelta(minutes=3), faults=(SlowAnswers(share=2 / 3, seconds=8),)),
         Phase(name="after", load=replace(LOAD, users=3), lasts=timedelta(minutes=7)),
     ),
