@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 DOWN = Program(
     name="service-down",
     phases=(
-        Phase(name="up", load=IDLE, lasts=timedelta(minutes=2)),
+        # Long, so that the gateway starts again when no other cell is measuring latencies.
+        Phase(name="up", load=IDLE, lasts=timedelta(minutes=8)),
         Phase(name="short", load=IDLE, lasts=timedelta(seconds=40), faults=(Hanging(),)),
         Phase(name="back", load=IDLE, lasts=timedelta(minutes=2)),
         Phase(name="long", load=IDLE, lasts=timedelta(minutes=6), faults=(Killed(),)),
