@@ -157,6 +157,8 @@ class Stage:
             if reasons and not hopeless:
                 attempt = Attempt(tempo=seen.tempo, reasons=reasons)
                 attempts[name] = (*seen.attempts, attempt)
+                # Kept beside the timelines, so that what went wrong can be looked at.
+                store.write(seen, self._settings.rundir.path / "timeline" / f"attempt-at-tempo-{seen.tempo:g}")
                 self._listener.again(name, attempt)
         if not attempts:
             return
