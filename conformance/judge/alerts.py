@@ -15,6 +15,7 @@ from conformance.judge import premise
 from conformance.judge.slack import Bounds, bounds, value_slack
 from conformance.judge.verdict import Finding, broken, holds, unproven
 from fixtures.core.clock import at
+from fixtures.load.ledger import Ledger, Outcome
 
 if TYPE_CHECKING:
     from conformance.contract.model import AlertPromise
@@ -302,6 +303,8 @@ def resolves(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdict:
         if back is None and timeline.ended < healed + letters.reach + interval:
             return unproven(clause, "the run ended before the measure had to be back")
         observed = f"back at {at(back)}" if back else "not back when the run ended"
+        if lingering := _lingers(alert, timeline, span, healed):
+            return unproven(clause, f"the world did not return either: {lingering}")
         return broken(
             clause,
             "its own metric did not return after healing",
@@ -425,6 +428,20 @@ def inside_slack(alert: AlertPromise, timeline: Timeline, span: Span) -> str:
         f"the rung {_of(span)} lies within the slack of its measure: {distance:.1%} from the threshold, "
         f"slack {slack:.1%} with {events:.0f} events in the window"
     )
+
+
+def _lingers(alert: AlertPromise, timeline: Timeline, span: Span, healed: float) -> str:
+    """What the clients still saw of a rung's quantity after healing, where they saw it; a busy machine is slow too."""
+    after = Ledger(requests=tuple(each for each in timeline.ledger.requests if each.due > healed))
+    if span.quantity == "s" and len(after):
+        slow = [each for each in after.requests if each.latency * timeline.tempo > alert.threshold]
+        if len(slow) > 0.02 * len(after):
+            return f"{len(slow)} of {len(after)} requests after healing took more than {alert.threshold:g} {alert.unit}"
+    if span.quantity == "errors/s":
+        errors = after.outcome(Outcome.ERROR)
+        if len(errors) > 0.02 * len(after):
+            return f"{len(errors)} of {len(after)} requests after healing failed"
+    return ""
 
 
 def _held(measured: Measured | None, start: float, end: float) -> list[tuple[float, float]]:

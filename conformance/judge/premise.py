@@ -129,7 +129,7 @@ def _witness(span: Span) -> str:
 
 def timed_out(timeline: Timeline, job: str = "") -> tuple[str, ...]:
     """
-    Targets (or the one of `job`) of which some scrapes took as long as they may, while others were answered.
+    Targets (or the one of `job`) of which scrapes took as long as they may, while others were answered.
 
     A scrape's time-out shrinks with the tempo and the work of a scrape does not: a busy machine fails it, which says
     nothing about a target that answers otherwise. One that refuses, or never answers, is another matter.
@@ -141,7 +141,7 @@ def timed_out(timeline: Timeline, job: str = "") -> tuple[str, ...]:
             continue
         down = [at for at, value in series.points if value != 1]
         took = lengths.get(series.labels.get("instance"), {})
-        if down and len(down) < len(series.points) / 2:
+        if down and len(down) < len(series.points):
             late = [at for at in down if took.get(at, 0.0) >= 0.9 * timeline.scrape_interval]
             if len(late) == len(down):
                 found.append(
