@@ -191,8 +191,10 @@ def fires_above(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdic
             because=f"measure: {measured.query}" if measured else f"measure: {alert.measure} gave nothing",
         )
 
-    crossing = _crossing(alert, measured, after=timeline.begun)
-    first = min((*story.pending, *story.firing), default=None)
+    # A state that was there before, for a shorter time, is another rung's: it may have been too short to be seen.
+    since = _rested(timeline, span) + letters.reach + 2 * interval if alert.fires_on else timeline.begun
+    crossing = _crossing(alert, measured, after=since)
+    first = min((each for each in (*story.pending, *story.firing) if each >= since), default=None)
     seen = _story_text(story, span.end)
     if crossing is None:
         return broken(
@@ -428,6 +430,12 @@ def inside_slack(alert: AlertPromise, timeline: Timeline, span: Span) -> str:
         f"the rung {_of(span)} lies within the slack of its measure: {distance:.1%} from the threshold, "
         f"slack {slack:.1%} with {events:.0f} events in the window"
     )
+
+
+def _rested(timeline: Timeline, span: Span) -> float:
+    """When the phase before a rung began: nothing is broken in it."""
+    before = [each.start for each in timeline.phases if each.start < span.start]
+    return max(before, default=timeline.begun)
 
 
 def _lingers(alert: AlertPromise, timeline: Timeline, span: Span, healed: float) -> str:
