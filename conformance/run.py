@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from conformance.charts import charts
 from conformance.judge.ladder import measured
 from conformance.perform import Stage
 from conformance.report import record
@@ -238,6 +239,7 @@ class Run:
             clauses=self.contract.clauses(),
             verdicts=record.gather(self._verdicts),
             thresholds=self._thresholds(timelines),
+            charts=charts(self.contract, timelines),
             selected=any(clause.id not in self._covered for clause in self.contract.clauses()),
             deaths=deaths,
         )

@@ -14,6 +14,7 @@ import msgspec
 
 from conformance.contract.model import Level, Signal
 from conformance.judge.verdict import Finding, Status, Verdict
+from conformance.report.chart import Chart
 from conformance.report.clean import count, map_texts, plain
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ class Report:
     totals: Totals
     clauses: tuple[ClauseRow, ...]
     thresholds: tuple[ThresholdRow, ...] = ()
+    charts: tuple[Chart, ...] = ()
 
     def having(self, status: Status) -> tuple[ClauseRow, ...]:
         """The clauses of that status, in the contract's order."""
@@ -178,6 +180,7 @@ def build(
     clauses: Sequence[Clause],
     verdicts: Mapping[str, Verdict],
     thresholds: Sequence[ThresholdRow] = (),
+    charts: Sequence[Chart] = (),
     selected: bool = False,
     deaths: Sequence[str] = (),
 ) -> Report:
@@ -198,6 +201,7 @@ def build(
         totals=Totals(**counts),
         clauses=rows,
         thresholds=tuple(thresholds),
+        charts=tuple(charts),
     )
     return map_texts(report, plain)
 
@@ -205,6 +209,7 @@ def build(
 def encode(report: Report) -> str:
     """The report as JSON; fields that are ours beyond schema 1 appear only where they say something."""
     data = msgspec.to_builtins(report)
+    _prune(data, "charts")
     for clause in data["clauses"]:
         _prune(clause, "again")
         for finding in clause["findings"]:
