@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from conformance.contract.model import Clause
 
 SCHEMA = 1
+UNJUDGED = "was not judged"
+"""How the reason begins of a clause about which no test returned a verdict."""
 
 
 class ReportError(Exception):
@@ -252,7 +254,7 @@ def _refuse_strays(clauses: Sequence[Clause], verdicts: Mapping[str, Verdict]) -
 
 def _row(clause: Clause, verdict: Verdict | None) -> ClauseRow:
     if verdict is None:
-        reason = "was not judged: no test of this run returned a verdict about it"
+        reason = f"{UNJUDGED}: no test of this run returned a verdict about it"
         verdict = Verdict(clause=clause.id, status=Status.UNPROVEN, reason=reason)
     return ClauseRow(
         id=clause.id,
