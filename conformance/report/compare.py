@@ -112,7 +112,8 @@ class Changes:
     @property
     def nothing(self) -> bool:
         """No verdict, threshold, component or circumstance but the revision differs, and no time notably."""
-        told = ([each for each in self.facts if each.what != "revision"], self.clauses, self.thresholds, self.components)
+        facts = [each for each in self.facts if each.what != "revision"]
+        told = (facts, self.clauses, self.thresholds, self.components)
         return not any(told) and self.before is self.after and not any(each.notable for each in self.times)
 
 
