@@ -1,14 +1,15 @@
 """
 Judges what a service says of itself: health, readiness, liveness, and how it looks from outside.
 
-It reads looks taken while dependencies were taken away one after the other; `away` names, by phase, which one. Times
-are real seconds here: a probe waits as long at every tempo.
+It reads looks taken while dependencies were taken away one after the other; `away` says, by phase, which one and how.
+Times are real seconds here: a probe waits as long at every tempo.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from enum import StrEnum
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -40,14 +41,33 @@ WRITTEN = 1.0
 SHOWN, EXAMPLES = 240, 3
 
 
-def service(name: str, health: Health, timeline: Timeline, *, away: Mapping[str, str]) -> Verdict:
+class Manner(StrEnum):
+    """How a dependency is away: it takes connections and answers nothing, or it refuses them."""
+
+    HANGS = "hangs"
+    STOPPED = "stopped"
+
+    @property
+    def past(self) -> str:
+        return "hung" if self is Manner.HANGS else "was stopped"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Absence:
+    """Which dependency a phase takes away, and how."""
+
+    name: str
+    manner: Manner
+
+
+def service(name: str, health: Health, timeline: Timeline, *, away: Mapping[str, Absence]) -> Verdict:
     """One dependency is called healthy while it answers and unhealthy while it does not, within a probe's time."""
     clause = f"health/{name}"
     if reasons := _premises(timeline, away):
         return unproven(clause, "; ".join(reasons))
     story = _Story(timeline, away)
     wrong: list[Finding] = []
-    told = {True: 0, False: 0}
+    told: dict[Manner | None, int] = {None: 0, **dict.fromkeys(story.manners(name), 0)}
     for look in story.seen.at("GET", health.path):
         there = story.there(name, look)
         if tardy := story.late(look):
@@ -62,25 +82,24 @@ def service(name: str, health: Health, timeline: Timeline, *, away: Mapping[str,
             named = ", ".join(sorted(services)) or "nothing"
             wrong.append(story.finding(look, f"services name {name}", f"they name {named}"))
         elif there is not None:
-            told[there] += 1
+            manner = None if there else story.manner(name, look)
+            told[manner] += 1
             if (services[name] == health.healthy) is not there:
-                wanted = f"{name} is healthy: it was there" if there else f"{name} is not healthy: it hung"
+                how = manner.past if manner else "was there"
+                wanted = f"{name} is {'healthy' if there else 'not healthy'}: it {how}"
                 said = f"{name} is {json.dumps(services[name])}; {_shown(look)}"
                 wrong.append(story.finding(look, wanted, said))
     seen = sum(told.values()) + len(wrong)
     if wrong:
         return broken(clause, _first(wrong, seen), *wrong[:EXAMPLES], observations=seen)
-    if not all(told.values()):
-        state = "there" if not told[True] else "away"
-        return unproven(clause, f"no look began and was answered while {name} was {state}", observations=seen)
-    return holds(
-        clause,
-        observations=seen,
-        reason=f"{told[False]} looks while it hung, {told[True]} while it was there; {story.allowance()}",
-    )
+    if unseen := [manner for manner, count in told.items() if not count]:
+        state = unseen[0].past if unseen[0] else "was there"
+        return unproven(clause, f"no look began and was answered while {name} {state}", observations=seen)
+    counts = ", ".join(f"{count} while it {manner.past if manner else 'was there'}" for manner, count in told.items())
+    return holds(clause, observations=seen, reason=f"{sum(told.values())} looks: {counts}; {story.allowance()}")
 
 
-def status(health: Health, timeline: Timeline, *, away: Mapping[str, str]) -> Verdict:
+def status(health: Health, timeline: Timeline, *, away: Mapping[str, Absence]) -> Verdict:
     """Code, status and services of each answer agree, its time has a zone, and other spellings are answered alike."""
     clause = "health/status"
     if reasons := _premises(timeline, away):
@@ -121,7 +140,7 @@ def status(health: Health, timeline: Timeline, *, away: Mapping[str, str]) -> Ve
     )
 
 
-def probe(promise: ProbePromise, health: Health, timeline: Timeline, *, away: Mapping[str, str]) -> Verdict:
+def probe(promise: ProbePromise, health: Health, timeline: Timeline, *, away: Mapping[str, Absence]) -> Verdict:
     """A probe fails exactly while something that it needs is away, in every spelling, within its time."""
     clause = f"probe/{promise.name}"
     if reasons := _premises(timeline, away):
@@ -131,6 +150,7 @@ def probe(promise: ProbePromise, health: Health, timeline: Timeline, *, away: Ma
     wrong: list[Finding] = []
     unseen: list[str] = []
     seen = 0
+    told = {(name, manner): 0 for name in promise.needs for manner in story.manners(name)}
     for method, spelling in (("GET", path), ("HEAD", path), ("GET", f"{path}/")):
         codes = {health.status_healthy: 0}
         if promise.needs:
@@ -146,10 +166,14 @@ def probe(promise: ProbePromise, health: Health, timeline: Timeline, *, away: Ma
             gone = [name for name, there in missing.items() if not there]
             code = health.status_unhealthy if gone else health.status_healthy
             codes[code] += 1
+            how = {each: manner for each in gone if (manner := story.manner(each, look))}
+            for each in how.items():
+                told[each] += 1
             if look.status != code:
-                why = f"{' and '.join(gone)} hung" if gone else _why_well(promise, story, look)
+                why = _said(how) if gone else _why_well(promise, story, look)
                 wrong.append(story.finding(look, f"{code}: {why}", _shown(look)))
         unseen += [f"{method} {spelling} that should be {code}" for code, count in codes.items() if not count]
+    unseen += [f"{path} while {name} {manner.past}" for (name, manner), count in told.items() if not count]
     if not promise.needs:
         wrong += _waiting(story, story.seen.at("GET", path))
     if wrong:
@@ -160,7 +184,7 @@ def probe(promise: ProbePromise, health: Health, timeline: Timeline, *, away: Ma
     return holds(clause, observations=seen, reason=f"{seen} looks: {needs}; {story.allowance()}")
 
 
-def uptime(health: Health, timeline: Timeline, *, away: Mapping[str, str]) -> Verdict:
+def uptime(health: Health, timeline: Timeline, *, away: Mapping[str, Absence]) -> Verdict:
     """What an outside prober makes of the service is what the service said at that time."""
     clause = "uptime/external"
     reasons = _premises(timeline, away, needs=("blackbox_exporter",))
@@ -206,10 +230,11 @@ def uptime(health: Health, timeline: Timeline, *, away: Mapping[str, str]) -> Ve
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Absence:
+class _Gone:
     """A dependency was surely away in [start, end], and surely there before `from_` and after `back`."""
 
     name: str
+    manner: Manner
     from_: float
     start: float
     end: float
@@ -219,15 +244,16 @@ class _Absence:
 class _Story:
     """When which dependency was away, and what may be said of a look for that."""
 
-    def __init__(self, timeline: Timeline, away: Mapping[str, str]) -> None:
+    def __init__(self, timeline: Timeline, away: Mapping[str, Absence]) -> None:
         assert timeline.health is not None, "the premises come first"
         self.seen: HealthSeen = timeline.health
         self._timeline = timeline
         self._late = ANSWER + self.seen.lag
         spans = timeline.phases
         self._absences = [
-            _Absence(
-                name=away[span.name],
+            _Gone(
+                name=away[span.name].name,
+                manner=away[span.name].manner,
                 from_=spans[n - 1].end if n else timeline.begun,
                 start=span.start,
                 end=span.end,
@@ -240,14 +266,22 @@ class _Story:
 
     def there(self, name: str, look: Look | OutsideLook) -> bool | None:
         """Whether a dependency was there during the whole of a look; None where it came or went."""
+        own = [absence for absence in self._absences if absence.name == name]
+        # Away is away, also where the next absence follows before the last one is over.
+        if any(absence.start <= look.sent and look.finished <= absence.end for absence in own):
+            return False
+        return None if any(look.sent < each.back and look.finished > each.from_ for each in own) else True
+
+    def manner(self, name: str, look: Look) -> Manner | None:
+        """How a dependency was away during the whole of a look; None where it was not."""
         for absence in self._absences:
-            if absence.name != name:
-                continue
-            if absence.start <= look.sent and look.finished <= absence.end:
-                return False
-            if look.sent < absence.back and look.finished > absence.from_:
-                return None
-        return True
+            if absence.name == name and absence.start <= look.sent and look.finished <= absence.end:
+                return absence.manner
+        return None
+
+    def manners(self, name: str) -> tuple[Manner, ...]:
+        """The ways in which the program takes a dependency away."""
+        return tuple(dict.fromkeys(absence.manner for absence in self._absences if absence.name == name))
 
     def certain(self, look: Look | OutsideLook) -> bool:
         """Whether nothing came or went during a look."""
@@ -261,9 +295,10 @@ class _Story:
         before = [absence.name for absence in self._absences if absence.back <= look.sent]
         return before[-1] if before else ""
 
-    def gone(self, look: Look) -> tuple[str, ...]:
-        """The dependencies that hung during the whole of a look."""
-        return tuple(dict.fromkeys(each.name for each in self._absences if self.there(each.name, look) is False))
+    def gone(self, look: Look) -> dict[str, Manner]:
+        """The dependencies that were away during the whole of a look, and how."""
+        names = dict.fromkeys(each.name for each in self._absences)
+        return {name: manner for name in names if (manner := self.manner(name, look))}
 
     def late(self, look: Look) -> str:
         """How a look was answered too late, in words; empty when it was in time."""
@@ -283,9 +318,8 @@ class _Story:
             return None
         return before[-1].status if before[-1].status == after[0].status else None
 
-    def spells(self) -> Iterable[tuple[str, float, float]]:
-        for absence in self._absences:
-            yield absence.name, absence.start, absence.end
+    def spells(self) -> tuple[_Gone, ...]:
+        return tuple(self._absences)
 
     def first_absence(self) -> float:
         return min((absence.from_ for absence in self._absences), default=self._timeline.ended)
@@ -309,7 +343,7 @@ class _Story:
         )
 
 
-def _premises(timeline: Timeline, away: Mapping[str, str], *, needs: Iterable[str] = ()) -> list[str]:
+def _premises(timeline: Timeline, away: Mapping[str, Absence], *, needs: Iterable[str] = ()) -> list[str]:
     reasons = list(premise.deaths(timeline, needs))
     if timeline.interrupted:
         reasons.append(f"the program was not performed to its end: {timeline.interrupted}")
@@ -380,23 +414,27 @@ def _of_services(sick: Sequence[str]) -> str:
 
 
 def _why_well(promise: ProbePromise, story: _Story, look: Look) -> str:
-    gone = ", ".join(story.gone(look))
+    gone = _said(story.gone(look))
     if promise.needs:
-        return f"{' and '.join(promise.needs)} were there" + (f"; {gone} hung, which it does not need" if gone else "")
-    return f"{gone} hung, which is no reason to restart it" if gone else "the process can answer"
+        return f"{' and '.join(promise.needs)} were there" + (f"; {gone}, which it does not need" if gone else "")
+    return f"{gone}, which is no reason to restart it" if gone else "the process can answer"
+
+
+def _said(gone: Mapping[str, Manner]) -> str:
+    return " and ".join(f"{name} {manner.past}" for name, manner in gone.items())
 
 
 def _waiting(story: _Story, looks: Sequence[Look]) -> Iterable[Finding]:
     """Where a path that needs nothing becomes slow while something is away."""
     calm = [look.seconds for look in looks if look.finished <= story.first_absence()]
-    for name, start, end in story.spells():
-        there = [look.seconds for look in looks if start <= look.sent < end]
+    for gone in story.spells():
+        there = [look.seconds for look in looks if gone.start <= look.sent < gone.end]
         if calm and there and median(there) > median(calm) + WAITS:
             yield Finding(
-                expected=f"an answer as fast as before {name} hung: {median(calm):.3f} s (median)",
+                expected=f"an answer as fast as before {gone.name} {gone.manner.past}: {median(calm):.3f} s (median)",
                 observed=f"{median(there):.3f} s (median of {len(there)})",
                 query=f"GET {looks[0].path}",
-                because=f"more than {WAITS:g} s slower is a path that waits for {name}",
+                because=f"more than {WAITS:g} s slower is a path that waits for {gone.name}",
             )
 
 

@@ -1,9 +1,10 @@
 """
-Each dependency of the gateway is taken away in turn, under load, and given back; nothing is restarted.
+Each dependency of the gateway is taken away in turn, under load, and given back; the gateway is never restarted.
 
-A constant "healthy" would otherwise pass. Lengths are the document's time, but what is tested has timers in real time:
-a probe waits for a second, so at a tempo of 60 a dependency is away for a second and a half, and a second after it is
-back whatever had hung on it must have been given up.
+First it hangs, then it is stopped: what accepts and never answers is found by a time-out, what refuses by an error, and
+a gateway may be right about the one alone. A constant "healthy" would otherwise pass. Lengths are the document's time,
+but what is tested has timers in real time: a probe waits for a second, so at a tempo of 60 a dependency hangs for a
+second and a half, and a second after it is back whatever had hung on it must have been given up.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.judge import health
-from fixtures.faults.dependencies import Paused
+from conformance.judge.health import Absence, Manner
+from fixtures.faults.dependencies import Paused, Stopped
 from fixtures.faults.program import Phase, Program
 from fixtures.load.profile import Steady
 
@@ -30,8 +32,14 @@ LOAD = Steady(rps=1 / 6)
 
 DEPENDENCIES = ("postgres", "redis", "qdrant", "langflow", "n8n")
 
-AWAY = {f"{name} away": name for name in DEPENDENCIES}
-"""By phase: the dependency that is away during it."""
+AWAY = {
+    f"{name} {manner}": Absence(name=name, manner=manner)
+    for name in DEPENDENCIES
+    for manner in (Manner.HANGS, Manner.STOPPED)
+}
+"""By phase: the dependency that is away during it, and how."""
+
+HANGS, STOPPED = timedelta(seconds=90), timedelta(seconds=45)
 
 TAKEN = Program(
     name="dependencies",
@@ -41,7 +49,8 @@ TAKEN = Program(
             phase
             for name in DEPENDENCIES
             for phase in (
-                Phase(name=f"{name} away", load=LOAD, lasts=timedelta(seconds=90), faults=(Paused(component=name),)),
+                Phase(name=f"{name} hangs", load=LOAD, lasts=HANGS, faults=(Paused(component=name),)),
+                Phase(name=f"{name} stopped", load=LOAD, lasts=STOPPED, faults=(Stopped(component=name),)),
                 Phase(name=f"{name} back", load=LOAD, lasts=timedelta(seconds=102)),
             )
         ),
@@ -66,7 +75,7 @@ def test_health_names_the_dependency_that_is_away(
     name: str, contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
 ) -> None:
     """
-    The dependency is called unhealthy while it hangs and healthy while it answers, within a probe's second.
+    The dependency is called unhealthy while it hangs or refuses, and healthy while it answers, within a second.
     """
     prove(health.service(name, contract.health, timelines["dependencies"], away=AWAY))
 

@@ -19,12 +19,13 @@ from aiohttp import web
 
 from conformance.contract.load import load
 from conformance.judge import health
+from conformance.judge.health import Manner
 from conformance.judge.verdict import Status
 from conformance.scenarios.test_dependencies import AWAY, DEPENDENCIES, TAKEN
 from conformance.timeline.health import HealthSeen
 from conformance.timeline.model import SCHEMA, Config, Death, Span, Timeline
 from fixtures.core import clock
-from fixtures.faults.dependencies import Paused
+from fixtures.faults.dependencies import Paused, Stopped
 from fixtures.faults.fault import FaultError
 from fixtures.load.ledger import Ledger, Outcome, Request
 from fixtures.load.looks import OUTSIDE, PATHS, Look, Looks, OutsideLook
@@ -68,12 +69,20 @@ PHASES = phases()
 
 
 def asked(at: float, among: frozenset[str] = frozenset(DEPENDENCIES)) -> tuple[set[str], float]:
-    """Which dependencies `among` some a check that begins at `at` finds hanging, and how long it waits for that."""
+    """Which dependencies `among` some a check that begins at `at` finds away, and how long it waits for that."""
     for before, span in pairwise(PHASES):
-        if AWAY.get(span.name) in among and before.end <= at < span.end:
+        gone = AWAY.get(span.name)
+        if gone is not None and gone.name in among and before.end <= at < span.end:
+            if gone.manner is Manner.STOPPED:
+                return {gone.name}, 0.004
             left = span.end - at
-            return ({AWAY[span.name]}, GIVEN_UP) if left > GIVEN_UP else (set(), left + 0.006)
+            return ({gone.name}, GIVEN_UP) if left > GIVEN_UP else (set(), left + 0.006)
     return set(), 0.003
+
+
+def how(at: float) -> Manner | None:
+    """How a dependency is away at an instant."""
+    return next((AWAY[span.name].manner for span in PHASES if span.name in AWAY and span.start <= at < span.end), None)
 
 
 def described(sick: set[str], at: float) -> dict[str, object]:
@@ -149,7 +158,7 @@ def timeline(service: Service = honest) -> Timeline:
             span_id="",
         )
         for span in PHASES
-        for at in (span.start + 0.1 * n + 0.05 for n in range(15))
+        for at in (span.start + 0.1 * n + 0.05 for n in range(7))
     ]
     return Timeline(
         schema=SCHEMA,
@@ -293,7 +302,7 @@ def forgetful(path: str, name: str) -> Bend:
 
 def never_recovered(name: str) -> Bend:
     """What was away once is called unhealthy for ever, in /health and in /ready."""
-    gone = next(span.start for span in PHASES if AWAY.get(span.name) == name)
+    gone = next(span.start for span in PHASES if span.name in AWAY and AWAY[span.name].name == name)
 
     def sick(at: float) -> set[str]:
         return asked(at)[0] | ({name} if at > gone else set())
@@ -445,6 +454,31 @@ def test_an_honest_service_holds() -> None:
     assert all(verdict.observations > 20 for verdict in verdicts.values())
 
 
+@pytest.mark.parametrize("manner", list(Manner))
+def test_one_manner_alone_is_not_enough(manner: Manner) -> None:
+    """
+    A service that notices a dependency that hangs and not one that refuses, or the reverse, is caught.
+    """
+
+    def forgiving(service: Service) -> Service:
+        def tell(sick: set[str], at: float) -> tuple[int, dict[str, object]]:
+            return _code(sick), described(sick, at)
+
+        def change(answer: Answer, method: str, at: float) -> Answer:
+            sick = set() if how(at) is manner else asked(at)[0]
+            code, body = tell(sick, at + answer.seconds)
+            return replace(answer, status=code, body=json.dumps(body) if method == "GET" else "")
+
+        ready = on("/ready", lambda answer, _, at: replace(answer, status=200) if how(at) is manner else answer)
+        return on("/health", change)(ready(service))
+
+    verdicts = judged(timeline(forgiving(honest)))
+    said = "\n".join(each.text() for each in verdicts.values())
+
+    assert by(verdicts, Status.BROKEN) == EACH | {"probe/ready"}, said
+    assert f"it {manner.past}" in said
+
+
 @pytest.mark.parametrize("name", BENT)
 def test_a_bent_service_breaks_its_clause_alone(name: str) -> None:
     """
@@ -484,7 +518,7 @@ def test_a_prober_that_always_says_the_same_is_broken(success: bool) -> None:
 @pytest.mark.parametrize(
     ("bent", "words"),
     [
-        (outside(success=None, error="ClientConnectorError: refused"), "the prober did not answer 88 of 88 times"),
+        (outside(success=None, error="ClientConnectorError: refused"), "the prober did not answer 106 of 106 times"),
         (
             replace(timeline(), health=replace(timeline().health, outside=())),  # type: ignore[type-var]
             "no look of an outside prober",
@@ -518,9 +552,9 @@ def _late(seen: Timeline) -> Timeline:
     [
         (lambda seen: replace(seen, health=None), "no look at the gateway's health was recorded"),
         (lambda seen: replace(seen, health=HealthSeen(looks=(), outside=())), "no look at the gateway's health"),
-        (lambda seen: replace(seen, phases=seen.phases[:-2]), "the phase 'n8n away' was not performed"),
+        (lambda seen: replace(seen, phases=seen.phases[:-3]), "the phase 'n8n hangs' was not performed"),
         (lambda seen: replace(seen, interrupted="it was broken off"), "not performed to its end"),
-        (lambda seen: replace(seen, ledger=Ledger(requests=())), "no request was sent in whole, postgres away"),
+        (lambda seen: replace(seen, ledger=Ledger(requests=())), "no request was sent in whole, postgres hangs"),
         (
             lambda seen: replace(seen, deaths=(Death(component="gateway-dependencies", at=BEGUN, detail="killed"),)),
             "gateway-dependencies died during the run (killed)",
@@ -546,18 +580,21 @@ def test_without_its_premises_health_is_unproven(bend: Callable[[Timeline], Time
     assert all(words in verdict.reason for verdict in verdicts.values())
 
 
-def test_a_dependency_that_was_never_away_is_unproven() -> None:
+@pytest.mark.parametrize("manner", list(Manner))
+def test_a_dependency_that_was_never_away_is_unproven(manner: Manner) -> None:
     """
-    Looks that all fell outside a dependency's absence say nothing about it.
+    Looks that all fell outside one of a dependency's absences say nothing about it, also where they fell into another.
     """
     seen = timeline()
     assert seen.health is not None
-    span = seen.phase("redis away")
+    span = seen.phase(f"redis {manner}")
     looks = tuple(each for each in seen.health.looks if not span.start <= each.sent < span.end)
     verdicts = judged(replace(seen, health=replace(seen.health, looks=looks)))
 
     assert verdicts["health/redis"].status is Status.UNPROVEN
-    assert verdicts["health/redis"].reason == "no look began and was answered while redis was away"
+    assert verdicts["health/redis"].reason == f"no look began and was answered while redis {manner.past}"
+    assert verdicts["probe/ready"].status is Status.UNPROVEN
+    assert verdicts["probe/ready"].reason == f"no look was seen of /ready while redis {manner.past}"
 
 
 # --- the recorder -------------------------------------------------------------------------------------------------
@@ -632,11 +669,15 @@ def test_the_recorder_notes_what_it_saw_and_what_hung(monkeypatch: pytest.Monkey
 # --- the fault ----------------------------------------------------------------------------------------------------
 
 
-def test_a_shared_component_is_not_paused() -> None:
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [(Paused(component="postgres"), "postgres hangs"), (Stopped(component="postgres"), "postgres is stopped")],
+)
+def test_a_shared_component_is_not_taken_away(fault: Paused | Stopped, words: str) -> None:
     """
-    A cell may freeze only what it owns, since a shared component would take others' ground away.
+    A cell may take away only what it owns, since a shared component would take others' ground away.
     """
     cell: Any = SimpleNamespace(name="steady", spec=SimpleNamespace(owns=frozenset({"redis"})))
 
-    with pytest.raises(FaultError, match=r"^postgres hangs: cell steady does not own it; it owns \['redis'\]$"):
-        Paused(component="postgres").inject(cell)
+    with pytest.raises(FaultError, match=rf"^{words}: cell steady does not own it; it owns \['redis'\]$"):
+        fault.inject(cell)

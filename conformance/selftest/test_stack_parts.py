@@ -7,6 +7,8 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -296,6 +298,38 @@ def test_a_process_is_started_in_its_folder_with_its_files_and_killed_when_it_do
     assert (place / "note.txt").read_text(encoding="utf-8") == "made"
     assert running.ended() == "killed by SIGKILL"
     assert running.log() == "last words"
+
+
+def test_a_killed_process_is_started_again_by_whoever_outlives_the_thread_that_asked(
+    nursery: Nursery, tmp_path: Path, ports: Ports
+) -> None:
+    """
+    A child dies with the thread that made it, so what is started again in a passing thread is made elsewhere.
+    """
+    native = driver(tmp_path, ports)
+    native.nursery = nursery
+    component = replace(SLEEPER, arguments=lambda _: ["-c", "echo up; exec sleep 60"])
+    running = native.claim(component, "sleeper", {})
+    running.start()
+    assert awaited(lambda: running.log() == "up")
+    first = running.pid()
+    running.kill()
+    killed = awaited(lambda: running.ended() == "killed by SIGKILL")
+    asking = threading.Thread(target=running.start)
+    asking.start()
+    asking.join()
+    up_twice = awaited(lambda: running.log().count("up") == 2)
+    second, said = running.pid(), running.ended()
+    running.pause()
+    running.resume()
+    running.stop()
+
+    assert killed
+    assert up_twice
+    assert second not in (None, first)
+    assert said == ""
+    assert running.ended() == "killed by SIGTERM"
+    assert gone(second or 0)
 
 
 def test_a_component_can_be_stopped_before_it_was_started(tmp_path: Path, ports: Ports) -> None:
