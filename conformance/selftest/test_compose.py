@@ -208,3 +208,19 @@ def _compose() -> list[str] | None:
 
 def _run(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_shipped_dashboards_come_with_their_three_data_sources() -> None:
+    """
+    Grafana gets every dashboard, a provider that looks where they are mounted, and Prometheus, Loki and Jaeger.
+    """
+    made = compose.files(RULES, RULES.parent / "dashboards")
+
+    sources = yaml.safe_load(made["grafana/datasources.yml"])["datasources"]
+    provider = yaml.safe_load(made["grafana/dashboards.yml"])["providers"][0]
+    mounts = yaml.safe_load(made["docker-compose.monitoring.yml"])["services"]["grafana"]["volumes"]
+    assert {each["type"] for each in sources} == {"prometheus", "loki", "jaeger"}
+    assert f"./grafana/dashboards:{provider['options']['path']}:ro" in mounts
+    assert sorted(place for place in made if place.endswith(".json")) == [
+        f"grafana/dashboards/{name}.json" for name in ("agents", "costs", "database", "overview", "system")
+    ]
