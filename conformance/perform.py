@@ -102,7 +102,6 @@ class Stage:
         self._deaths: list[Death] = []
         self.timelines: dict[str, Timeline] = {}
         self.stood: list[Stood] = []
-        self.secrets: tuple[str, ...] = ()
 
     @property
     def deaths(self) -> tuple[Death, ...]:
@@ -116,7 +115,6 @@ class Stage:
         with standing(
             self._settings, specs, journal=self._journal, announce=self._listener.ready, note=self._listener.note
         ) as stack:
-            self.secrets = stack.secrets.values()
             self._listener.standing(stack, clock.mono() - begun)
             longest = max(self._programs.values(), key=lambda program: program.seconds(self._settings.tempo))
             lasts = longest.seconds(self._settings.tempo)

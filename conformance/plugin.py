@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from conformance.contract.model import Contract
+    from conformance.report.redact import Redactor
     from conformance.timeline.model import Timeline
 
 RUN = pytest.StashKey[Run]()
@@ -201,24 +202,37 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    run = item.config.stash.get(RUN, None)
+    if run is not None:
+        _masked(report, run.redactor)
     if call.excinfo is None or not clauses_of(item):
         return report
     error = call.excinfo.value
+    redact = item.config.stash[RUN].redactor.text
     place = f"{item.location[0]}:{(item.location[1] or 0) + 1}: in {item.name}"
     if isinstance(error, Unsupported):
         report.outcome = "skipped"
-        report.longrepr = (str(item.path), (item.location[1] or 0) + 1, str(error))
+        report.longrepr = (str(item.path), (item.location[1] or 0) + 1, redact(str(error)))
     elif isinstance(error, NonConformant):
-        report.longrepr = f"{place}\n{_marked(str(error))}"
+        report.longrepr = f"{place}\n{_marked(redact(str(error)))}"
     elif isinstance(error, Unproven):
         # A premise failed: that is an error of the run, not a failure of the subject.
         report.when = "setup"
-        report.longrepr = f"{place}\n{_marked(str(error))}"
+        report.longrepr = f"{place}\n{_marked(redact(str(error)))}"
     elif isinstance(error, SPOKEN):
         report.when = "setup"
-        report.longrepr = f"{place}\n{_marked(_once(item.config, error))}"
+        report.longrepr = f"{place}\n{_marked(redact(_once(item.config, error)))}"
     _unjudged(item, error)
     return report
+
+
+def _masked(report: pytest.TestReport, redactor: Redactor) -> None:
+    """What pytest shows of a test, captured output and tracebacks too, carries no credential of the run."""
+    report.sections = [(name, redactor.text(text)) for name, text in report.sections]
+    if report.longrepr is not None and not isinstance(report.longrepr, tuple):
+        text = str(report.longrepr)
+        if redactor.text(text) != text:
+            report.longrepr = redactor.text(text)
 
 
 def _once(config: pytest.Config, error: Exception) -> str:

@@ -31,7 +31,7 @@ from conformance.report.progress import Progress
 from conformance.report.record import AttemptRow, ComponentRow, Report, ReportError, Result, RunFacts, ThresholdRow
 from conformance.report.redact import Redactor
 from conformance.report.text import summary
-from conformance.report.write import write_all
+from conformance.report.write import mask, write_all
 from conformance.timeline import store
 from conformance.timeline.store import TimelineError
 from fixtures.core import clock, rundir
@@ -40,6 +40,7 @@ from fixtures.language.rules import RulesError, near
 from fixtures.load.ledger import Outcome
 from fixtures.stack.choice import NAMES, choose
 from fixtures.stack.render import check_alertmanager
+from fixtures.stack.secrets import Secrets
 from fixtures.stack.stack import ALERTMANAGER_FILE, Settings, read_rules, read_text
 from fixtures.stack.tempo import LARGEST_TEMPO, TempoError, rewrite_rules
 
@@ -102,13 +103,15 @@ class Run:
         self._timelines: dict[str, Timeline] | None = None
         self._failure: Exception | None = None
         self._report: Report | None = None
-        self._trouble = ""
+        self._trouble: list[str] = []
+        self._notes: list[str] = []
         self._chosen = ""
         self._driver = self._check()
         self._begun, self._started = clock.mono(), clock.now()
         self._stored = self._read() if options.timelines else None
         self.directory = rundir.create(exact=options.run_dir)
-        self._events = EventLog(self.directory.path / "events.ndjson")
+        self.redactor = Redactor()
+        self._events = EventLog(self.directory.path / "events.ndjson", redactor=self.redactor)
         self._events.write(
             RunStarted(command=options.command, stack=self._driver, subject=options.subject, tempo=options.tempo)
         )
@@ -153,7 +156,9 @@ class Run:
         return self._timelines
 
     def _perform(self, stream: TextIO) -> dict[str, Timeline]:
-        progress = Progress(stream)
+        secrets = Secrets(self.directory.path / "secrets")
+        self.redactor.learn(secrets.values())
+        progress = Progress(stream, redactor=self.redactor)
         progress.line(self._chosen)
         journal = Journal(self.directory.path / "journal.ndjson")
         stage = Stage(
@@ -164,6 +169,7 @@ class Run:
                 tempo=self._options.tempo,
                 driver=self._driver,
                 subject=self._options.subject,
+                secrets=secrets,
             ),
             contract=self.contract,
             journal=journal,
@@ -243,14 +249,21 @@ class Run:
             selected=any(clause.id not in self._covered for clause in self.contract.clauses()),
             deaths=deaths,
         )
-        redactor = Redactor(stage.secrets if stage is not None else ())
         self._events.write(RunEnded(result=self._report.result, seconds=self._report.run.seconds))
-        try:
-            self._events.close()
-            write_all(self._report, self.directory.path, redactor)
-        except ReportError as error:
-            self._trouble = str(error)
+        for step in (self._events.close, self._write):
+            try:
+                step()
+            except ReportError as error:
+                self._trouble.append(str(error))
         return self._report.result is Result.CONFORMANT and not self._trouble
+
+    def _write(self) -> None:
+        assert self._report is not None, "it was built before"
+        write_all(self._report, self.directory.path, self.redactor)
+        masked = mask(self.directory.path, self.redactor) if self._stage is not None else []
+        if masked:
+            names = ", ".join(self.directory.relative(path) for path in masked)
+            self._notes.append(f"masked: a credential of this run was written into {names}")
 
     def _thresholds(self, timelines: Mapping[str, Timeline]) -> tuple[ThresholdRow, ...]:
         """What each ladder told apart, where both its programs were performed to their end."""
@@ -268,9 +281,17 @@ class Run:
         colour = stream.isatty()
         width = shutil.get_terminal_size((110, 40)).columns
         encoding = getattr(stream, "encoding", None) or "utf-8"
-        text = summary(self._report, folder=self._folder(), width=width, colour=colour, encoding=encoding)
+        text = summary(
+            self._report,
+            folder=self._folder(),
+            width=width,
+            colour=colour,
+            redactor=self.redactor,
+            encoding=encoding,
+        )
+        above = "".join(f"{self.redactor.text(line)}\n" for line in (*self._trouble, *self._notes))
         with contextlib.suppress(OSError, ValueError):
-            stream.write("\n" + (f"{self._trouble}\n" if self._trouble else "") + text)
+            stream.write(f"\n{above}{text}")
             stream.flush()
 
 

@@ -25,9 +25,14 @@ class Redactor:
     """Replaces every occurrence of each secret by `***`: plain, URL-quoted, in base64, escaped for JSON or markup."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._forms: tuple[str, ...] = ()
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """From now on mask these as well: a run has secrets only once it has a stack."""
         forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
         # The longest first: a secret that contains another one must not leave its rest behind.
-        self._forms = sorted(forms, key=lambda form: (-len(form), form))
+        self._forms = tuple(sorted(forms.union(self._forms), key=lambda form: (-len(form), form)))
 
     def text(self, text: str) -> str:
         """`text` without any secret."""
@@ -35,6 +40,12 @@ class Redactor:
             if form in text:
                 text = text.replace(form, MASK)
         return text
+
+    def data(self, data: bytes) -> bytes:
+        """The bytes of a file without any secret; what else they hold, text or not, stays as it is."""
+        for form in self._forms:
+            data = data.replace(form.encode("utf-8", "replace"), MASK.encode())
+        return data
 
     def value(self, value: T) -> T:
         """Any dataclass, tuple or mapping with every text in it redacted."""

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from conformance.report.redact import Redactor
 
+TEXTS = frozenset({".log", ".jsonl", ".ndjson", ".json", ".yml", ".yaml", ".conf", ".txt", ".xml", ".md", ".html"})
+"""Endings of the files in which whatever ran may have written a secret; databases hold none and are not rewritten."""
+
 WRITERS: Mapping[str, Callable[[Report], str]] = {
     "report.json": encode,
     "junit.xml": junit.render,
@@ -44,6 +47,30 @@ def write_all(report: Report, folder: Path, redactor: Redactor) -> list[Path]:
     if failures:
         raise ReportError(redactor.text("; ".join(failures)))
     return written
+
+
+def mask(folder: Path, redactor: Redactor) -> list[Path]:
+    """
+    Take every secret out of the texts below `folder`, after everything has ended; the files in which one stood.
+
+    A component or a service that logs its own password must not make the run directory unfit to be passed on.
+    Raises ReportError naming each file that could not be read or written.
+    """
+    masked, failures = [], []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix not in TEXTS or path.is_symlink() or not path.is_file():
+            continue
+        try:
+            data = path.read_bytes()
+            fit = redactor.data(data)
+            if fit != data:
+                path.write_bytes(fit)
+                masked.append(path)
+        except OSError as error:
+            failures.append(f"{path}: a secret may stand in it: {error.strerror or error}")
+    if failures:
+        raise ReportError("; ".join(failures))
+    return masked
 
 
 def _write(path: Path, text: str) -> None:

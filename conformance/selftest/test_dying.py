@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from conformance.selftest import canaries
 from conformance.selftest.remains import NOTHING, left, owned
 from fixtures.core import wait
 
@@ -31,14 +32,18 @@ class Living:
     def __init__(self, directory: Path, *arguments: str) -> None:
         self.directory = directory / "run"
         self.seen: Owned = NOTHING
+        self.secrets = canaries.fresh()
+        self.shown: list[str] = []
+        self.used = False
         (directory / "tmp").mkdir()
         self.temporary = directory / "tmp"
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "conformance/steady/test_targets.py"]
+        plugins = ["-p", "no:cacheprovider", "-p", "conformance.selftest.placed"]
+        command = [sys.executable, "-m", "pytest", *plugins, "conformance/steady/test_targets.py"]
         self.log = (directory / "output").open("wb")
         self.process = subprocess.Popen(
             [*command, "--run-dir", str(self.directory), *arguments],
             cwd=ROOT,
-            env={**os.environ, "TMPDIR": str(self.temporary)},
+            env={**os.environ, "TMPDIR": str(self.temporary), canaries.ENVIRONMENT: json.dumps(self.secrets)},
             stdout=self.log,
             stderr=self.log,
             start_new_session=True,
@@ -53,6 +58,16 @@ class Living:
         waited = wait.until(self.said, lambda said: words in said or over() is not None, budget=90, every=0.2)
         assert words in waited.last, waited.last
         self.seen = self.seen.joined(owned(self.process.pid))
+        files = self.directory / "secrets"
+        self.used |= files.is_dir() and self.secrets["redis"] in (files / "redis.conf").read_text(encoding="utf-8")
+        pids = [pid for pid, _, _ in self.seen.processes]
+        self.shown += canaries.on_command_lines(pids, self.secrets)
+
+    def told(self) -> list[str]:
+        """Where a credential of the run stands: in a file of its directory, in its output, on a command line."""
+        assert self.used, "the run uses the credentials that were placed"
+        said = [f"the output: {name}" for name in canaries.told(self.said().encode(), self.secrets)]
+        return [*canaries.leaks(self.directory, self.secrets), *said, *self.shown]
 
     def left(self) -> list[str]:
         """What is left of it two seconds after its end."""
@@ -88,6 +103,7 @@ def test_a_killed_run_leaves_nothing_behind(living: Living) -> None:
     assert len(living.seen.processes) > 15
     assert len(living.seen.ports) > 15
     assert living.left() == []
+    assert living.told() == []
     assert list(living.temporary.iterdir()) == []
     assert (living.directory / "journal.ndjson").exists()
     assert (living.directory / "logs" / "redis.log").exists()
@@ -110,6 +126,7 @@ def test_an_interrupted_run_stops_everything_and_keeps_its_report(
     assert code not in (0, -number)
     assert report["result"] == "partial"
     assert living.left() == []
+    assert living.told() == []
     assert list(living.temporary.iterdir()) == []
     assert "the run was interrupted" in living.said()
     assert [each.name for each in (living.directory / "timeline").iterdir()] == ["steady.json"]
@@ -143,6 +160,7 @@ def test_a_component_that_dies_is_named_and_proves_nothing(hurried: Living) -> N
     assert "redis died during the run (killed by SIGKILL)" in clauses["target/osmen_redis"]["reason"]
     assert "redis died" in living.said()
     assert living.left() == []
+    assert living.told() == []
 
 
 def test_what_is_left_is_found(tmp_path: Path) -> None:

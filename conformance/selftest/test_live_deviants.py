@@ -16,9 +16,13 @@ from conformance.contract.load import load
 from conformance.judge import alerts, delivery, shipped
 from conformance.judge.verdict import Status, Verdict
 from conformance.perform import Stage
+from conformance.report.redact import Redactor
+from conformance.report.write import mask
 from conformance.scenarios.test_error_rate import ABOVE, BELOW
+from conformance.selftest import canaries
 from fixtures.core import rundir
 from fixtures.core.journal import Journal
+from fixtures.stack.secrets import NAMES, Secrets
 from fixtures.stack.stack import Settings, Subject
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
     from conformance.perform import Listener
     from conformance.timeline.model import Timeline
+    from fixtures.core.rundir import RunDir
 
 ROOT = Path(__file__).parents[2]
 RULES = (ROOT / "rules/alerts.yml").read_text(encoding="utf-8")
@@ -107,6 +112,12 @@ DEVIANTS = (
         words={"delivered": "one resolved notification"},
         owns=frozenset({"alertmanager"}),
     ),
+    Deviant(
+        name="tells-its-password",
+        subject=Subject(module="conformance.selftest.bent.telling"),
+        # That is no matter of the alert: its files are looked through below.
+        statuses=(HOLDS, HOLDS, HOLDS, HOLDS, HOLDS),
+    ),
 )
 
 LOWERED = "threshold-lowered"
@@ -120,7 +131,23 @@ class Quiet:
 
 
 @pytest.fixture(scope="module")
-def timelines(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Timeline]:
+def directory(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    """
+    Where the deviants' run writes.
+    """
+    return rundir.create(exact=tmp_path_factory.mktemp("deviants"))
+
+
+@pytest.fixture(scope="module")
+def secrets(directory: RunDir) -> Secrets:
+    """
+    The credentials of the deviants' run.
+    """
+    return Secrets(directory.path / "secrets")
+
+
+@pytest.fixture(scope="module")
+def timelines(directory: RunDir, secrets: Secrets) -> Mapping[str, Timeline]:
     """
     Every deviant performed: errors above the threshold, for the last one below it.
     """
@@ -128,11 +155,10 @@ def timelines(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Timeline
     programs.append(replace(BELOW, name=LOWERED))
     subjects = {deviant.name: deviant.subject for deviant in DEVIANTS}
     subjects[LOWERED] = rules("> 0.1", "> 0.08")
-    directory = rundir.create(exact=tmp_path_factory.mktemp("deviants"))
     journal = Journal(directory.path / "journal.ndjson")
     stage = Stage(
         programs,
-        settings=Settings(rundir=directory, rules=ROOT / "rules", tempo=60),
+        settings=Settings(rundir=directory, rules=ROOT / "rules", tempo=60, secrets=secrets),
         contract=CONTRACT,
         journal=journal,
         listener=cast("Listener", Quiet()),
@@ -183,3 +209,20 @@ def test_a_threshold_that_is_too_low_is_not_silent_below(timelines: Mapping[str,
     assert silence.status is BROKEN, silence.text()
     assert "where it must be silent" in silence.text()
     assert shipped.shipped(ALERT, timeline).status is BROKEN
+
+
+@pytest.mark.usefixtures("timelines")
+def test_a_credential_that_a_subject_tells_is_found_there_and_nowhere_else(directory: RunDir, secrets: Secrets) -> None:
+    """
+    Of all that a whole stack writes, only what the talkative gateway wrote holds a credential; masking leaves none.
+    """
+    given = {name: secrets.value(name) for name in NAMES}
+    told = canaries.leaks(directory.path, given)
+    masked = mask(directory.path, Redactor(secrets.values()))
+
+    assert told == [
+        "logs/gateway-tells-its-password.log: gateway-database",
+        "service-logs/tells-its-password.txt: gateway-database",
+    ]
+    assert [directory.relative(path) for path in masked] == [each.partition(":")[0] for each in told]
+    assert canaries.leaks(directory.path, given) == []

@@ -1,0 +1,1 @@
+"""A gateway that tells its password to whoever reads its output and files."""
