@@ -277,7 +277,11 @@ class Stage:
             needs=tuple(sorted(cell.spec.instance(component) for component in program.needs)),
             signals=program.signals,
             planned_down=tuple(sorted(program.takes_down)),
-            health=HealthSeen(looks=done.looks, outside=done.outside) if "health" in program.signals else None,
+            health=(
+                HealthSeen(looks=done.looks, outside=done.outside, control=done.control)
+                if "health" in program.signals
+                else None
+            ),
             metric_names=_metric_names(self._contract),
             memory=_bytes(cell.gateway.memory()),
             measures=_measures(self._contract, cell.spec.tempo),

@@ -18,6 +18,8 @@ from conformance.contract.model import (
     Call,
     Contract,
     Correction,
+    Decides,
+    DecisionPromise,
     Direction,
     FieldKind,
     Health,
@@ -564,6 +566,10 @@ def _probe(entry: Reader) -> ProbePromise:
         shipped_path=_path(entry, "shipped_path"),
         initial_delay=entry.duration("initial_delay"),
         period=_period(entry, "period"),
+        timeout=_period(entry, "timeout"),
+        failure_threshold=entry.whole("failure_threshold", least=1),
+        success_threshold=entry.whole("success_threshold", least=1),
+        decision=_decision(entry.mapping("decision")),
         needs=() if (needs := entry.texts("needs")) == _NO_NEED else needs,
         corrections=tuple(_correction(each) for each in corrections),
         level=entry.choice("level", Level),
@@ -571,9 +577,21 @@ def _probe(entry: Reader) -> ProbePromise:
         document=entry.document(),
     )
     entry.finish()
+    if probe.decision.what is Decides.RESTART and probe.success_threshold != 1:
+        # The orchestrator itself refuses anything else.
+        raise entry.error("success_threshold", f"{probe.success_threshold}, where a probe that restarts has 1")
     differs = probe.documented_path != probe.shipped_path
     _one_part(entry, corrections, probe.corrections, part="path", differs=differs)
     return probe
+
+
+def _decision(entry: Reader) -> DecisionPromise:
+    return DecisionPromise(
+        what=entry.choice("what", Decides),
+        level=entry.choice("level", Level),
+        promise=entry.text("promise"),
+        document=entry.document(),
+    )
 
 
 def _path(entry: Reader, key: str) -> str:

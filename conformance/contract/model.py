@@ -484,6 +484,24 @@ class ServicePromise(Promise):
     name: str
 
 
+class Decides(StrEnum):
+    """
+    What an orchestrator decides by a probe.
+    """
+
+    RESTART = "restart"
+    ROTATION = "rotation"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecisionPromise(Promise):
+    """
+    That what is decided by a probe is right, whenever it is asked.
+    """
+
+    what: Decides
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProbePromise(Promise):
     """
@@ -495,8 +513,16 @@ class ProbePromise(Promise):
     shipped_path: str
     initial_delay: timedelta
     period: timedelta
+    timeout: timedelta
+    failure_threshold: int
+    success_threshold: int
     needs: tuple[str, ...]
+    decision: DecisionPromise
     corrections: tuple[Correction, ...]
+
+    @property
+    def decision_id(self) -> str:
+        return f"probe/{self.name}/{self.decision.what}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -517,7 +543,8 @@ class Health:
     def clauses(self) -> tuple[Clause, ...]:
         named: list[tuple[str, Promise]] = [(f"health/{each.name}", each) for each in self.services]
         named.append(("health/status", self.status))
-        named += [(f"probe/{each.name}", each) for each in self.probes]
+        for probe in self.probes:
+            named += [(f"probe/{probe.name}", probe), (probe.decision_id, probe.decision)]
         named.append(("uptime/external", self.uptime))
         return tuple(
             Clause(id=name, signal=Signal.HEALTH, level=each.level, promise=each.promise, document=each.document)

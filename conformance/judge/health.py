@@ -14,6 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from conformance.judge import premise
+from conformance.judge.kubelet import Answers, Heard, Probing, Turn, offsets, played
 from conformance.judge.verdict import Finding, broken, holds, unproven
 from fixtures.core import clock
 
@@ -35,8 +36,19 @@ LATE_LOOKS = 0.5
 WAITS = 0.1
 """By how many seconds the median answer may grow before a path is said to wait for something."""
 
+BUSY = 0.15
+"""
+A machine on which something idle takes this many seconds to answer, or a look goes out as late, is too busy to call an
+answer late: an idle one takes some milliseconds.
+"""
+
 WRITTEN = 1.0
 """Seconds between a time as it was read and as it is written: it may be written in whole seconds."""
+
+NEARBY = 0.25
+"""Seconds around an answer in which the machine is looked at."""
+
+BUSY_SAID = f"meanwhile something idle took more than {BUSY:g} s to answer as well: the machine was too busy"
 
 SHOWN, EXAMPLES = 240, 3
 
@@ -66,37 +78,37 @@ def service(name: str, health: Health, timeline: Timeline, *, away: Mapping[str,
     if reasons := _premises(timeline, away):
         return unproven(clause, "; ".join(reasons))
     story = _Story(timeline, away)
-    wrong: list[Finding] = []
+    found = _Found(story)
     told: dict[Manner | None, int] = {None: 0, **dict.fromkeys(story.manners(name), 0)}
     for look in story.seen.at("GET", health.path):
         there = story.there(name, look)
+        blamed = story.blamed(look) in ("", name)
         if tardy := story.late(look):
-            if story.blamed(look) in ("", name):
-                wrong.append(story.finding(look, f"an answer within {ANSWER:g} s", tardy, because=story.allowance()))
+            if blamed:
+                found.late(look, tardy)
             continue
         services = _services(look)
         if services is None:
-            if there is not None and story.blamed(look) in ("", name):
-                wrong.append(story.finding(look, f"a JSON object whose services name {name}", _shown(look)))
+            if there is not None and blamed:
+                found.note(look, f"a JSON object whose services name {name}", _shown(look))
         elif name not in services:
-            named = ", ".join(sorted(services)) or "nothing"
-            wrong.append(story.finding(look, f"services name {name}", f"they name {named}"))
+            found.note(look, f"services name {name}", f"they name {', '.join(sorted(services)) or 'nothing'}")
         elif there is not None:
             manner = None if there else story.manner(name, look)
             told[manner] += 1
             if (services[name] == health.healthy) is not there:
                 how = manner.past if manner else "was there"
                 wanted = f"{name} is {'healthy' if there else 'not healthy'}: it {how}"
-                said = f"{name} is {json.dumps(services[name])}; {_shown(look)}"
-                wrong.append(story.finding(look, wanted, said))
-    seen = sum(told.values()) + len(wrong)
-    if wrong:
-        return broken(clause, _first(wrong, seen), *wrong[:EXAMPLES], observations=seen)
+                # A busy machine makes a sound dependency late; it makes none answer that is away.
+                found.note(look, wanted, f"{name} is {json.dumps(services[name])}; {_shown(look)}", sure=not there)
+    seen = sum(told.values()) + len(found.wrong)
+    if verdict := found.verdict(clause, seen):
+        return verdict
     if unseen := [manner for manner, count in told.items() if not count]:
         state = unseen[0].past if unseen[0] else "was there"
         return unproven(clause, f"no look began and was answered while {name} {state}", observations=seen)
     counts = ", ".join(f"{count} while it {manner.past if manner else 'was there'}" for manner, count in told.items())
-    return holds(clause, observations=seen, reason=f"{sum(told.values())} looks: {counts}; {story.allowance()}")
+    return holds(clause, observations=seen, reason=f"{seen} looks: {counts}; {story.allowance()}")
 
 
 def status(health: Health, timeline: Timeline, *, away: Mapping[str, Absence]) -> Verdict:
@@ -146,42 +158,141 @@ def probe(promise: ProbePromise, health: Health, timeline: Timeline, *, away: Ma
     if reasons := _premises(timeline, away):
         return unproven(clause, "; ".join(reasons))
     story = _Story(timeline, away)
+    found = _Found(story)
     path = promise.shipped_path
-    wrong: list[Finding] = []
     unseen: list[str] = []
     seen = 0
     told = {(name, manner): 0 for name in promise.needs for manner in story.manners(name)}
     for method, spelling in (("GET", path), ("HEAD", path), ("GET", f"{path}/")):
-        codes = {health.status_healthy: 0}
-        if promise.needs:
-            codes[health.status_unhealthy] = 0
-        for look in story.seen.at(method, spelling):
-            seen += 1
+        looks = story.seen.at(method, spelling)
+        seen += len(looks)
+        codes = {health.status_healthy: 0, **({health.status_unhealthy: 0} if promise.needs else {})}
+        for look in looks:
             if tardy := story.late(look):
-                wrong.append(story.finding(look, f"an answer within {ANSWER:g} s", tardy, because=story.allowance()))
+                found.late(look, tardy)
                 continue
-            missing = {name: story.there(name, look) for name in promise.needs}
-            if None in missing.values():
+            if any(story.there(name, look) is None for name in promise.needs):
                 continue
-            gone = [name for name, there in missing.items() if not there]
+            gone = {name: manner for name in promise.needs if (manner := story.manner(name, look))}
             code = health.status_unhealthy if gone else health.status_healthy
             codes[code] += 1
-            how = {each: manner for each in gone if (manner := story.manner(each, look))}
-            for each in how.items():
+            for each in gone.items():
                 told[each] += 1
             if look.status != code:
-                why = _said(how) if gone else _why_well(promise, story, look)
-                wrong.append(story.finding(look, f"{code}: {why}", _shown(look)))
+                why = _said(gone) if gone else _why_well(promise, story, look)
+                found.note(look, f"{code}: {why}", _shown(look), sure=bool(gone))
         unseen += [f"{method} {spelling} that should be {code}" for code, count in codes.items() if not count]
     unseen += [f"{path} while {name} {manner.past}" for (name, manner), count in told.items() if not count]
     if not promise.needs:
-        wrong += _waiting(story, story.seen.at("GET", path))
-    if wrong:
-        return broken(clause, _first(wrong, seen), *wrong[:EXAMPLES], observations=max(seen, 1))
+        found.waiting(story.seen.at("GET", path))
+    if verdict := found.verdict(clause, max(seen, 1)):
+        return verdict
     if unseen:
         return unproven(clause, f"no look was seen of {', '.join(unseen)}", observations=seen)
     needs = f"fails with {' and '.join(promise.needs)} alone" if promise.needs else "200 whatever was away"
     return holds(clause, observations=seen, reason=f"{seen} looks: {needs}; {story.allowance()}")
+
+
+def restarted(promise: ProbePromise, timeline: Timeline, *, away: Mapping[str, Absence]) -> Verdict:
+    """An orchestrator that probes for life would restart nothing, in whichever phase of the run it began to ask."""
+    clause = promise.decision_id
+    if reasons := _premises(timeline, away):
+        return unproven(clause, "; ".join(reasons))
+    story = _Story(timeline, away)
+    probing, answers = _probing(promise), story.answers(promise.shipped_path)
+    if rare := _rare(probing, answers):
+        return unproven(clause, rare, observations=len(answers.heard))
+    phases = offsets(probing.period)
+    begun, ended = -probing.initial_delay, story.document(timeline.ended)
+    found: list[tuple[float, Turn]] = []
+    for offset in phases:
+        turns = played(probing, answers, begun=begun, ended=ended, offset=offset, well=True, restarts=True)
+        found += [(offset, turn) for turn in turns if not turn.well]
+    numbers = f"{_numbers(probing)}; each answer stands for the time nearest to it, up to {answers.gap:.1f} s apart"
+    if found:
+        first = min(found, key=lambda each: each[1].at)[1]
+        struck = len({offset for offset, _ in found})
+        wanted = f"no restart: the process lived through the whole of {timeline.program}"
+        said = f"restarted in {struck} of {len(phases)} phases; at the first, the last answer was {_heard(first.heard)}"
+        finding = story.played(first, promise, wanted, said, because=numbers)
+        reason = f"would be restarted {len(found)} times, the first {finding.location}"
+        if story.busy_around(first.heard):
+            return unproven(clause, f"{reason}: {BUSY_SAID}", observations=len(answers.heard))
+        return broken(clause, reason, finding, observations=len(answers.heard))
+    # What never restarts anything proves nothing: a gateway that had hung must not have been spared.
+    longest = max(story.spells(), key=lambda gone: gone.end - gone.start)
+    start, end = story.document(longest.start), story.document(longest.end)
+    silent = Answers(heard=[each if not start <= each.at < end else _silent(each) for each in answers.heard])
+    spared = [
+        offset
+        for offset in phases
+        if not played(probing, silent, begun=begun, ended=ended, offset=offset, well=True, restarts=True)
+    ]
+    if spared:
+        return unproven(
+            clause,
+            f"had it hung for {end - start:.0f} s, it would not have been restarted in {len(spared)} of {len(phases)} "
+            f"phases: the looks are too few, or that is too short ({numbers})",
+            observations=len(answers.heard),
+        )
+    return holds(
+        clause,
+        observations=len(answers.heard),
+        reason=f"no restart in any of {len(phases)} phases; had it hung while {longest.name} {longest.manner.past}, "
+        f"for {end - start:.0f} s, it would have been restarted in each ({numbers})",
+    )
+
+
+def routed(promise: ProbePromise, timeline: Timeline, *, away: Mapping[str, Absence]) -> Verdict:
+    """Traffic ends within the probe's time when something needed goes, and is back within it when that is back."""
+    clause = promise.decision_id
+    if reasons := _premises(timeline, away):
+        return unproven(clause, "; ".join(reasons))
+    story = _Story(timeline, away)
+    probing, answers = _probing(promise), story.answers(promise.shipped_path)
+    if rare := _rare(probing, answers):
+        return unproven(clause, rare, observations=len(answers.heard))
+    out_by, in_by = probing.failing + answers.gap, probing.succeeding + answers.gap
+    allowed = (
+        f"out within {out_by:.1f} s = {probing.failure_threshold} · {probing.period:g} s + {probing.timeout:g} s, "
+        f"back within {in_by:.1f} s = {probing.success_threshold} · {probing.period:g} s + {probing.timeout:g} s, "
+        f"each + {answers.gap:.1f} s between two looks"
+    )
+    begun, ended = 0.0, story.document(timeline.ended)
+    windows, short = _windows(story, promise, probing, gap=answers.gap, ended=ended)
+    wrong: list[Finding] = []
+    unclear: list[Finding] = []
+    struck: set[float] = set()
+    for offset in offsets(probing.period):
+        # Until it has been found ready for the first time it gets no traffic.
+        unready = Turn(at=begun, well=False, heard=answers.near(begun))
+        turns = (
+            unready,
+            *played(probing, answers, begun=begun, ended=ended, offset=offset, well=False, restarts=False),
+        )
+        for window in windows:
+            if (turn := _contrary(turns, window, ended)) is not None:
+                struck.add(offset)
+                expected = f"{'in' if window.routed else 'out of'} rotation: {window.why}"
+                said = f"it was {'out of' if window.routed else 'in'} it; the last answer was {_heard(turn.heard)}"
+                at = max(turn.at, window.start)
+                blame = unclear if window.routed and story.busy_around(turn.heard) else wrong
+                blame.append(story.played(turn, promise, expected, said, at=at, because=allowed))
+    if wrong:
+        reason = f"wrong in {len(struck)} of {len(offsets(probing.period))} phases, first {wrong[0].location}"
+        return broken(clause, reason, *wrong[:EXAMPLES], observations=len(answers.heard))
+    if unclear:
+        return unproven(clause, _unclear(unclear), observations=len(answers.heard))
+    kinds = [window.routed for window in windows if window.end > window.start]
+    if short or not any(kinds) or all(kinds):
+        what = "; ".join(short) or ("it was never to be in rotation" if not any(kinds) else "it was never to be out")
+        return unproven(clause, f"too little was seen {what} ({allowed})", observations=len(answers.heard))
+    return holds(
+        clause,
+        observations=len(answers.heard),
+        reason=f"out of rotation {kinds.count(False)} times and back, in each of {len(offsets(probing.period))} phases "
+        f"({allowed})",
+    )
 
 
 def uptime(health: Health, timeline: Timeline, *, away: Mapping[str, Absence]) -> Verdict:
@@ -213,7 +324,7 @@ def uptime(health: Health, timeline: Timeline, *, away: Mapping[str, Absence]) -
                     expected=f"probe_success {up:d}: GET {each.path} was answered with {code} before and after",
                     observed=f"probe_success {each.success or False:d}, HTTP status {each.status}",
                     query=f"/probe?module={each.module}&target=…{each.path}",
-                    location=story.place(each),
+                    location=story.place(each.sent),
                 )
             )
     if wrong:
@@ -308,6 +419,24 @@ class _Story:
             return f"{look.status} after {look.seconds:.2f} s"
         return ""
 
+    def busy(self, look: Look) -> bool:
+        """Whether the machine was so busy during a look that it may have been late for that alone."""
+        return self._busy(look.sent, look.finished)
+
+    def busy_around(self, heard: Heard) -> bool:
+        """The same for an answer that an orchestrator heard, and for those beside it."""
+        at = self._timeline.begun + heard.at / self._timeline.tempo
+        return self._busy(at - ANSWER, at + max(heard.seconds, ANSWER))
+
+    def slow_control(self, start: float, end: float) -> float:
+        """The median of the answers of something idle in a time, in seconds; 0 where nothing was asked."""
+        return median([look.seconds for look in self.seen.control if start <= look.sent < end] or [0.0])
+
+    def _busy(self, start: float, end: float) -> bool:
+        idle = [look for look in self.seen.control if look.sent <= end + NEARBY and look.finished >= start - NEARBY]
+        late = [look for look in self.seen.looks if start - NEARBY <= look.sent <= end + NEARBY]
+        return any(look.seconds > BUSY for look in idle) or any(look.sent - look.due > BUSY for look in late)
+
     def steady_code(self, plain: Sequence[Look], look: Look | OutsideLook) -> int | None:
         """The code of the plain GETs just before and just after a look, where they agree and nothing changed."""
         if not self.certain(look):
@@ -317,6 +446,32 @@ class _Story:
         if not before or not after or not (self.certain(before[-1]) and self.certain(after[0])):
             return None
         return before[-1].status if before[-1].status == after[0].status else None
+
+    def document(self, at: float) -> float:
+        """Seconds of the document's time since the run began."""
+        return (at - self._timeline.begun) * self._timeline.tempo
+
+    def answers(self, path: str) -> Answers:
+        """What an orchestrator would have heard at a path; what the looking itself took is no time of the service."""
+        return Answers(
+            heard=[
+                Heard(at=self.document(look.sent), seconds=max(0.0, look.seconds - self.seen.lag), status=look.status)
+                for look in self.seen.at("GET", path)
+            ]
+        )
+
+    def played(
+        self, turn: Turn, promise: ProbePromise, expected: str, observed: str, *, because: str, at: float | None = None
+    ) -> Finding:
+        """A finding about what an orchestrator would have decided."""
+        instant = self._timeline.begun + (turn.at if at is None else at) / self._timeline.tempo
+        return Finding(
+            expected=expected,
+            observed=observed,
+            query=f"GET {promise.shipped_path}",
+            location=self.place(instant),
+            because=because,
+        )
 
     def spells(self) -> tuple[_Gone, ...]:
         return tuple(self._absences)
@@ -328,19 +483,63 @@ class _Story:
         """The bound of an answer as the sum it is."""
         return f"bound {self._late:.3f} s = a probe's {ANSWER:g} s + the looks' own lag {self.seen.lag:.3f} s"
 
-    def place(self, look: Look | OutsideLook) -> str:
-        """Where in the run a look was taken."""
-        phase = next((span.name for span in self._timeline.phases if span.start <= look.sent < span.end), "a change")
-        return f"{clock.at(look.sent)}, during {phase}"
+    def place(self, at: float) -> str:
+        """Where in the run an instant lies."""
+        phase = next((span.name for span in self._timeline.phases if span.start <= at < span.end), "a change")
+        return f"{clock.at(at)}, during {phase}"
 
     def finding(self, look: Look, expected: str, observed: str, *, because: str = "") -> Finding:
         return Finding(
             expected=expected,
             observed=observed,
             query=f"{look.method} {look.path}",
-            location=self.place(look),
+            location=self.place(look.sent),
             because=because,
         )
+
+
+class _Found:
+    """What deviates: for sure, or only perhaps, because the machine was busy."""
+
+    def __init__(self, story: _Story) -> None:
+        self._story = story
+        self.wrong: list[Finding] = []
+        self.unclear: list[Finding] = []
+
+    def note(self, look: Look, expected: str, observed: str, *, sure: bool = True, because: str = "") -> None:
+        """A look that deviates; `sure` says that no busy machine explains it."""
+        blame = self.wrong if sure or not self._story.busy(look) else self.unclear
+        blame.append(self._story.finding(look, expected, observed, because=because))
+
+    def late(self, look: Look, tardy: str) -> None:
+        """A look that was answered too late."""
+        self.note(look, f"an answer within {ANSWER:g} s", tardy, sure=False, because=self._story.allowance())
+
+    def waiting(self, looks: Sequence[Look]) -> None:
+        """Where a path that needs nothing becomes slow while something is away."""
+        calm = [look.seconds for look in looks if look.finished <= self._story.first_absence()]
+        for gone in self._story.spells():
+            there = [look.seconds for look in looks if gone.start <= look.sent < gone.end]
+            if not calm or not there or median(there) <= median(calm) + WAITS:
+                continue
+            idle = self._story.slow_control(gone.start, gone.end)
+            blame = self.wrong if idle <= WAITS / 2 else self.unclear
+            blame.append(
+                Finding(
+                    expected=f"an answer as fast as before {gone.name} {gone.manner.past}: "
+                    f"{median(calm):.3f} s (median)",
+                    observed=f"{median(there):.3f} s (median of {len(there)})",
+                    query=f"GET {looks[0].path}",
+                    because=f"more than {WAITS:g} s slower is a path that waits for {gone.name}; "
+                    f"something idle took {idle:.3f} s then",
+                )
+            )
+
+    def verdict(self, clause: str, seen: int) -> Verdict | None:
+        """Broken where something deviates for sure, unproven where it may; None where nothing does."""
+        if self.wrong:
+            return broken(clause, _first(self.wrong, seen), *self.wrong[:EXAMPLES], observations=seen)
+        return unproven(clause, _unclear(self.unclear), observations=seen) if self.unclear else None
 
 
 def _premises(timeline: Timeline, away: Mapping[str, Absence], *, needs: Iterable[str] = ()) -> list[str]:
@@ -424,18 +623,92 @@ def _said(gone: Mapping[str, Manner]) -> str:
     return " and ".join(f"{name} {manner.past}" for name, manner in gone.items())
 
 
-def _waiting(story: _Story, looks: Sequence[Look]) -> Iterable[Finding]:
-    """Where a path that needs nothing becomes slow while something is away."""
-    calm = [look.seconds for look in looks if look.finished <= story.first_absence()]
+def _probing(promise: ProbePromise) -> Probing:
+    return Probing(
+        initial_delay=promise.initial_delay.total_seconds(),
+        period=promise.period.total_seconds(),
+        timeout=promise.timeout.total_seconds(),
+        failure_threshold=promise.failure_threshold,
+        success_threshold=promise.success_threshold,
+    )
+
+
+def _numbers(probing: Probing) -> str:
+    return (
+        f"asked each {probing.period:g} s, waited {probing.timeout:g} s for, "
+        f"given up after {probing.failure_threshold} failures in a row"
+    )
+
+
+def _rare(probing: Probing, answers: Answers) -> str:
+    """Why the looks at a path are too few to be played over, in words; empty when they are not."""
+    if len(answers.heard) < 2:
+        return f"its path was looked at {len(answers.heard)} times"
+    if answers.gap > probing.failing:
+        return f"the looks are {answers.gap:.0f} s apart, and a probe is given up after {probing.failing:g} s"
+    return ""
+
+
+def _silent(heard: Heard) -> Heard:
+    return Heard(at=heard.at, seconds=0.0, status=None)
+
+
+def _heard(heard: Heard) -> str:
+    return f"{heard.status} after {heard.seconds:.2f} s" if heard.status is not None else "none"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Window:
+    """When the service must surely be in rotation, or out of it, in seconds of the document's time."""
+
+    routed: bool
+    start: float
+    end: float
+    why: str
+
+
+def _windows(
+    story: _Story, promise: ProbePromise, probing: Probing, *, gap: float, ended: float
+) -> tuple[list[_Window], list[str]]:
+    """Where it is sure what must be decided, and which absences were too short for that, in words."""
+    out_by, in_by = probing.failing + gap, probing.succeeding + gap
+    windows: list[_Window] = []
+    short: list[str] = []
+    free = probing.initial_delay + in_by
     for gone in story.spells():
-        there = [look.seconds for look in looks if gone.start <= look.sent < gone.end]
-        if calm and there and median(there) > median(calm) + WAITS:
-            yield Finding(
-                expected=f"an answer as fast as before {gone.name} {gone.manner.past}: {median(calm):.3f} s (median)",
-                observed=f"{median(there):.3f} s (median of {len(there)})",
-                query=f"GET {looks[0].path}",
-                because=f"more than {WAITS:g} s slower is a path that waits for {gone.name}",
-            )
+        if gone.name not in promise.needs:
+            continue
+        if (since := story.document(gone.from_)) > free:
+            windows.append(_Window(routed=True, start=free, end=since, why="what it needs is there"))
+        free = max(free, story.document(gone.back) + in_by)
+        # What was asked before and answered after may have been answered well.
+        told = [
+            story.document(look.sent)
+            for look in story.seen.at("GET", promise.shipped_path)
+            if gone.start <= look.sent and look.finished <= gone.end
+        ]
+        start = story.document(gone.start) + out_by
+        if told and told[-1] > start:
+            said = f"{gone.name} {gone.manner.past}"
+            windows.append(_Window(routed=False, start=start, end=told[-1], why=said))
+        else:
+            short.append(f"while {gone.name} {gone.manner.past}")
+    windows.append(_Window(routed=True, start=free, end=ended, why="all that it needs is back"))
+    return windows, short
+
+
+def _contrary(turns: Sequence[Turn], window: _Window, ended: float) -> Turn | None:
+    """The first decision that held against what is wanted during any time of a window."""
+    for number, turn in enumerate(turns):
+        until = turns[number + 1].at if number + 1 < len(turns) else ended
+        if turn.well is not window.routed and turn.at < window.end and until > window.start < window.end:
+            return turn
+    return None
+
+
+def _unclear(unclear: Sequence[Finding]) -> str:
+    first = unclear[0]
+    return f"{len(unclear)} answers that may be wrong, the first {first.observed} ({first.location}): {BUSY_SAID}"
 
 
 def _first(wrong: Sequence[Finding], seen: int) -> str:

@@ -102,6 +102,26 @@ def test_a_probe_fails_with_what_it_needs_alone(
     prove(health.probe(contract.probe(name), contract.health, timelines["dependencies"], away=AWAY))
 
 
+@pytest.mark.covers("probe/live/restart")
+def test_an_orchestrator_would_not_restart_a_sound_gateway(
+    contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
+) -> None:
+    """
+    Played over the answers in every phase, the liveness probe restarts nothing; it would, had the gateway hung.
+    """
+    prove(health.restarted(contract.probe("live"), timelines["dependencies"], away=AWAY))
+
+
+@pytest.mark.covers("probe/ready/rotation")
+def test_an_orchestrator_would_route_to_a_ready_gateway_alone(
+    contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
+) -> None:
+    """
+    Played over the answers in every phase, the readiness probe takes the gateway out of rotation and back, in time.
+    """
+    prove(health.routed(contract.probe("ready"), timelines["dependencies"], away=AWAY))
+
+
 @pytest.mark.covers("uptime/external")
 def test_an_outside_prober_sees_what_the_service_says(
     contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]

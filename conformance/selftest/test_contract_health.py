@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 def test_health_claims_each_service_each_probe_and_the_look_from_outside() -> None:
     """
-    Five services, the status, two probes and uptime; only the last is no MUST, as the guide recommends it.
+    Five services, the status, two probes with what is decided by them, and uptime, which alone is no MUST.
     """
     contract = load()
     claimed = {clause.id: clause.level for clause in contract.clauses() if clause.signal is Signal.HEALTH}
     services = {f"health/{name}" for name in ("postgres", "redis", "qdrant", "langflow", "n8n")}
 
-    assert set(claimed) == services | {"health/status", "probe/live", "probe/ready", "uptime/external"}
+    probes = {"probe/live", "probe/live/restart", "probe/ready", "probe/ready/rotation"}
+
+    assert set(claimed) == services | probes | {"health/status", "uptime/external"}
     assert [name for name, level in claimed.items() if level is Level.SHOULD] == ["uptime/external"]
 
 
@@ -60,6 +62,10 @@ def test_the_agreement_of_signals_is_one_clause() -> None:
         ("health.yaml", "name: redis", "name: postgres", "'postgres' stands twice"),
         ("health.yaml", "name: ready", "name: live", "'live' stands twice"),
         ("health.yaml", "period: 10s", "period: 0s", "an interval cannot be zero"),
+        ("health.yaml", "timeout: 1s", "timeout: 0s", "an interval cannot be zero"),
+        ("health.yaml", "failure_threshold: 3", "failure_threshold: 0", "failure_threshold"),
+        ("health.yaml", "success_threshold: 1", "success_threshold: 2", "2, where a probe that restarts has 1"),
+        ("health.yaml", "what: restart", "what: restarts", "did you mean 'restart'"),
         ("health.yaml", "shipped_path: /ready", "shipped_path: /go", "no correction says why"),
         ("health.yaml", "shipped_path: /live", "shipped_path: /health", "the path does not differ"),
         ("health.yaml", "healthy: healthy\n", "", "missing key 'healthy'"),

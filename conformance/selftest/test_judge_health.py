@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 BEGUN, TEMPO, EVERY = 1_800_000_000.0, 60.0, 0.2
 GIVEN_UP, PATIENCE = 0.8, 2.0
 HARD = frozenset({"postgres", "redis"})
+LIVE, READY = {"probe/live", "probe/live/restart"}, {"probe/ready", "probe/ready/rotation"}
 EACH = {f"health/{name}" for name in DEPENDENCIES}
 
 
@@ -184,6 +185,8 @@ def judged(seen: Timeline) -> dict[str, Verdict]:
     verdicts = [health.service(name, promised, seen, away=AWAY) for name in DEPENDENCIES]
     verdicts += [health.probe(each, promised, seen, away=AWAY) for each in promised.probes]
     verdicts += [health.status(promised, seen, away=AWAY), health.uptime(promised, seen, away=AWAY)]
+    live, ready = promised.probes
+    verdicts += [health.restarted(live, seen, away=AWAY), health.routed(ready, seen, away=AWAY)]
     return {verdict.clause: verdict for verdict in verdicts}
 
 
@@ -321,6 +324,16 @@ def never_recovered(name: str) -> Bend:
     return bend
 
 
+def lingering(path: str, name: str, seconds: float) -> Bend:
+    """Fails for `seconds` of the document's time after whatever had hung must have been given up."""
+    back = max(span.end for span in PHASES if span.name in AWAY and AWAY[span.name].name == name) + health.ANSWER
+
+    def change(answer: Answer, _: str, at: float) -> Answer:
+        return replace(answer, status=503) if back - 0.5 < at < back + seconds / TEMPO else answer
+
+    return on(path, change)
+
+
 def no_head(service: Service) -> Service:
     return lambda method, path, at: Answer(status=405) if method == "HEAD" else service(method, path, at)
 
@@ -416,11 +429,16 @@ BENT: dict[str, tuple[Bend, set[str], set[str], str]] = {
     "a check that hangs": (hanging("qdrant"), {"health/qdrant"}, set(), "no answer after 2.00 s"),
     "PostgreSQL called unhealthy for ever": (
         never_recovered("postgres"),
-        {"health/postgres", "probe/ready"},
+        {"health/postgres", "probe/ready", "probe/ready/rotation"},
         set(),
         "it was there",
     ),
-    "n8n called unhealthy for ever": (never_recovered("n8n"), {"health/n8n", "probe/ready"}, set(), "it was there"),
+    "n8n called unhealthy for ever": (
+        never_recovered("n8n"),
+        {"health/n8n", "probe/ready", "probe/ready/rotation"},
+        set(),
+        "it was there",
+    ),
     "health does not take HEAD": (spelled("/health", 405, method="HEAD"), {"health/status"}, set(), "HEAD /health"),
     "health with a slash redirects": (spelled("/health/", 307), {"health/status"}, set(), "307"),
     "no path takes HEAD": (
@@ -429,16 +447,23 @@ BENT: dict[str, tuple[Bend, set[str], set[str], str]] = {
         set(),
         "405",
     ),
-    "live fails with Redis": (failing("/live", "redis"), {"probe/live"}, set(), "redis hung, which is no reason"),
-    "live fails at all times": (constant("/live", 500), {"probe/live"}, set(), "500"),
+    "live fails with Redis": (failing("/live", "redis"), LIVE, set(), "redis hung, which is no reason"),
+    "live fails at all times": (constant("/live", 500), LIVE, set(), "500"),
     "live waits for Redis": (waiting("/live", "redis", 0.5), {"probe/live"}, set(), "waits for redis"),
-    "live is slow": (slow("/live", 1.2), {"probe/live"}, set(), "200 after 1.20 s"),
+    "live is slow": (slow("/live", 1.2), LIVE, set(), "200 after 1.20 s"),
     "live with a slash is unknown": (spelled("/live/", 404), {"probe/live"}, set(), "404"),
-    "ready without PostgreSQL": (forgetful("/ready", "postgres"), {"probe/ready"}, set(), "503: postgres hung"),
-    "ready whatever happens": (constant("/ready", 200), {"probe/ready"}, set(), "postgres hung"),
-    "never ready": (constant("/ready", 503), {"probe/ready"}, set(), "were there"),
-    "not ready without Qdrant": (failing("/ready", "qdrant"), {"probe/ready"}, set(), "qdrant hung, which it does not"),
-    "ready answers late": (slow("/ready", 0.9), {"probe/ready"}, set(), "after 1.70 s"),
+    "ready without PostgreSQL": (forgetful("/ready", "postgres"), READY, set(), "503: postgres hung"),
+    "ready whatever happens": (constant("/ready", 200), READY, set(), "postgres hung"),
+    "never ready": (constant("/ready", 503), READY, set(), "were there"),
+    "not ready without Qdrant": (failing("/ready", "qdrant"), READY, set(), "qdrant hung, which it does not"),
+    "ready answers late": (slow("/ready", 0.9), {"probe/ready"}, {"probe/ready/rotation"}, "after 1.70 s"),
+    "ready answers too late": (slow("/ready", 1.1), READY, set(), "after 1.10 s"),
+    "ready again only half a minute later": (
+        lingering("/ready", "redis", 30.0),
+        READY,
+        set(),
+        "in rotation: all that it needs is back",
+    ),
     "ready with a slash is unknown": (spelled("/ready/", 404), {"probe/ready"}, set(), "404"),
     "ready does not take HEAD": (spelled("/ready", 405, method="HEAD"), {"probe/ready"}, set(), "HEAD /ready"),
 }
@@ -475,7 +500,7 @@ def test_one_manner_alone_is_not_enough(manner: Manner) -> None:
     verdicts = judged(timeline(forgiving(honest)))
     said = "\n".join(each.text() for each in verdicts.values())
 
-    assert by(verdicts, Status.BROKEN) == EACH | {"probe/ready"}, said
+    assert by(verdicts, Status.BROKEN) == EACH | READY, said
     assert f"it {manner.past}" in said
 
 
@@ -491,6 +516,109 @@ def test_a_bent_service_breaks_its_clause_alone(name: str) -> None:
     assert (by(verdicts, Status.BROKEN), by(verdicts, Status.UNPROVEN)) == (broken, unproven), said
     assert words in said
     assert all(len(finding.observed) < 400 for each in verdicts.values() for finding in each.findings)
+
+
+def idle(seen: Timeline, seconds: Callable[[float], float]) -> Timeline:
+    """With looks at something idle that took so long, by when they were sent."""
+    assert seen.health is not None
+    turns = [BEGUN + n * EVERY for n in range(int((seen.ended - BEGUN) / EVERY))]
+    control = tuple(
+        Look(due=at, sent=at, finished=at + seconds(at), method="GET", path="control", status=200) for at in turns
+    )
+    return replace(seen, health=replace(seen.health, control=control))
+
+
+LATE = (
+    "live waits for Redis",
+    "live is slow",
+    "ready answers too late",
+    "never ready",
+    "n8n called unhealthy for ever",
+)
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_on_an_idle_machine_what_is_late_is_broken(name: str) -> None:
+    """
+    What is beside the service answers at once, so the service alone is late.
+    """
+    bend, broken, unproven, _ = BENT[name]
+    verdicts = judged(idle(timeline(bend(honest)), lambda _: 0.003))
+
+    assert (by(verdicts, Status.BROKEN), by(verdicts, Status.UNPROVEN)) == (broken, unproven)
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_on_a_busy_machine_what_may_be_late_for_that_is_unproven(name: str) -> None:
+    """
+    Where something idle is as late, being late proves nothing: not that the service waits, nor that it is sound.
+    """
+    bend, broken, _, _ = BENT[name]
+    verdicts = judged(idle(timeline(bend(honest)), lambda _: 0.2))
+
+    assert by(verdicts, Status.BROKEN) == set()
+    assert broken <= by(verdicts, Status.UNPROVEN) | {"probe/live/restart"}
+    assert any("the machine was too busy" in each.reason for each in verdicts.values())
+
+
+@pytest.mark.parametrize("name", ["ready whatever happens", "healthy whatever happens", "n8n left out"])
+def test_no_busy_machine_excuses_what_it_cannot_cause(name: str) -> None:
+    """
+    A dependency that is away is not called healthy because the machine is busy.
+    """
+    bend, broken, _, _ = BENT[name]
+    verdicts = judged(idle(timeline(bend(honest)), lambda _: 0.2))
+
+    assert by(verdicts, Status.BROKEN) == broken
+
+
+def test_a_path_that_waits_on_a_machine_busy_at_another_time_is_broken() -> None:
+    """
+    Only what was busy while the dependency was away excuses a slow answer then.
+    """
+    bend, broken, _, _ = BENT["live waits for Redis"]
+    calm = PHASES[1].start
+    verdicts = judged(idle(timeline(bend(honest)), lambda at: 0.2 if at < calm else 0.003))
+
+    assert by(verdicts, Status.BROKEN) == broken
+
+
+@pytest.mark.parametrize(
+    ("nth", "words"),
+    [
+        (4, "s apart, and a probe is given up after"),
+        (10, "s apart, and a probe is given up after"),
+        (1000, "its path was looked at 1 times"),
+    ],
+)
+def test_looks_too_rare_to_be_played_over_prove_nothing(nth: int, words: str) -> None:
+    """
+    Where the looks are further apart than a probe's patience, nobody knows what it would have heard.
+    """
+    seen = timeline()
+    assert seen.health is not None
+    plain = [each for each in seen.health.looks if each.method == "GET" and each.path in ("/live", "/ready")]
+    looks = tuple(each for each in seen.health.looks if each not in plain or plain.index(each) // 2 % nth == 0)
+    verdicts = judged(replace(seen, health=replace(seen.health, looks=looks)))
+
+    for clause in ("probe/live/restart", "probe/ready/rotation"):
+        assert verdicts[clause].status is Status.UNPROVEN
+        assert words in verdicts[clause].reason
+
+
+def test_absences_too_short_for_a_probe_prove_nothing() -> None:
+    """
+    What was away for less than a probe's patience shows neither a restart nor an end of traffic.
+    """
+    patient = [replace(each, failure_threshold=30) for each in promised_health().probes]
+    verdicts = [
+        health.restarted(patient[0], timeline(), away=AWAY),
+        health.routed(patient[1], timeline(), away=AWAY),
+    ]
+
+    assert [each.status for each in verdicts] == [Status.UNPROVEN, Status.UNPROVEN]
+    assert "it would not have been restarted in 20 of 20 phases" in verdicts[0].reason
+    assert "too little was seen while postgres hung" in verdicts[1].reason
 
 
 # --- probers and premises -----------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ class HealthSeen:
 
     looks: tuple[Look, ...]
     outside: tuple[OutsideLook, ...]
+    control: tuple[Look, ...] = ()
+    """Looks at something idle beside the service: how long they take is the machine's doing."""
 
     def at(self, method: str, path: str) -> tuple[Look, ...]:
         """The looks at one path in one method, in order."""
