@@ -21,6 +21,8 @@ from conformance.contract.model import (
     Decides,
     DecisionPromise,
     Direction,
+    Failure,
+    FailureKind,
     FieldKind,
     Health,
     LedgerRelation,
@@ -105,6 +107,8 @@ def load(directory: Path | None = None) -> Contract:
         routes=routing.routes,
         default_route=routing.default,
         receivers=routing.receivers,
+        grouping=routing.grouping,
+        failures=routing.failures,
         metrics=_metrics(readers["metrics.yaml"], [target.job for target in looks.targets]),
         logs=_logs(readers["logs.yaml"]),
         traces=_traces(readers["traces.yaml"]),
@@ -129,6 +133,8 @@ class _Routing:
     receivers: tuple[ReceiverPromise, ...]
     default: Route
     routes: tuple[Route, ...]
+    grouping: Promise
+    failures: tuple[Failure, ...]
 
     def of(self, severity: str) -> Route:
         return next((route for route in self.routes if route.severity == severity), self.default)
@@ -175,6 +181,7 @@ def _routes(document: Reader) -> _Routing:
     default = document.mapping("default")
     receiver_entries = document.sequence("receivers")
     route_entries = document.sequence("routes")
+    failures = document.sequence("failures")
     receivers = tuple(_receiver(entry) for entry in receiver_entries)
     timing.document()
     routing = _Routing(
@@ -188,8 +195,19 @@ def _routes(document: Reader) -> _Routing:
             Route(severity=entry.name("severity"), receiver=entry.text("receiver"), document=entry.document())
             for entry in route_entries
         ),
+        grouping=_promise(document.mapping("grouping")),
+        failures=tuple(
+            Failure(
+                name=entry.choice("name", FailureKind),
+                level=entry.choice("level", Level),
+                promise=entry.text("promise"),
+                document=entry.document(),
+            )
+            for entry in failures
+        ),
     )
     document.finish()
+    _distinct(failures, "name", [failure.name for failure in routing.failures])
     known = [receiver.name for receiver in receivers]
     _distinct(receiver_entries, "name", known)
     _distinct(route_entries, "severity", [str(route.severity) for route in routing.routes])

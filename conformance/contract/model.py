@@ -235,6 +235,41 @@ class ReceiverPromise:
     channel: str = ""
 
 
+class FailureKind(StrEnum):
+    """
+    How a receiver does not take a page: nobody listens, it says no, it says that it cannot, it says nothing.
+    """
+
+    AWAY = "away"
+    REFUSES = "refuses"
+    ERRORS = "errors"
+    HANGS = "hangs"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """
+    A way in which a receiver does not take a page, and what is promised of that page.
+    """
+
+    name: FailureKind
+    level: Level
+    promise: str
+    document: str
+
+    def clause(self, receiver: ReceiverPromise) -> Clause:
+        """
+        The promise about one receiver.
+        """
+        return Clause(
+            id=f"receiver/{receiver.name}/{self.name}",
+            signal=Signal.ROUTES,
+            level=self.level,
+            promise=f"{receiver.kind}: {self.promise}",
+            document=self.document,
+        )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AlertForm:
     """
@@ -625,6 +660,8 @@ class Contract:
     routes: tuple[Route, ...]
     default_route: Route
     receivers: tuple[ReceiverPromise, ...]
+    grouping: Promise
+    failures: tuple[Failure, ...]
     metrics: Metrics
     logs: Logs
     health: Health
@@ -655,6 +692,9 @@ class Contract:
     def receiver(self, name: str) -> ReceiverPromise:
         return _find("receiver", name, {each.name: each for each in self.receivers})
 
+    def failure(self, name: str) -> Failure:
+        return _find("failure", name, {each.name: each for each in self.failures})
+
     def route(self, severity: str) -> Route:
         """
         The route of a severity; one that no route names goes to the default, as Alertmanager does it.
@@ -676,21 +716,16 @@ class Contract:
             *self.metrics.clauses(),
             *alerts,
             *(route.clause() for route in (*self.routes, self.default_route)),
+            self._said("route/grouping", Signal.ROUTES, self.grouping),
+            *(failure.clause(receiver) for receiver in self.receivers for failure in self.failures),
             *self.logs.clauses(),
             *self.health.clauses(),
             *self.traces.clauses(),
-            self._agreement(),
+            self._said("signals/agree", Signal.AGREEMENT, self.agreement),
         )
 
-    def _agreement(self) -> Clause:
-        said = self.agreement
-        return Clause(
-            id="signals/agree",
-            signal=Signal.AGREEMENT,
-            level=said.level,
-            promise=said.promise,
-            document=said.document,
-        )
+    def _said(self, name: str, signal: Signal, said: Promise) -> Clause:
+        return Clause(id=name, signal=signal, level=said.level, promise=said.promise, document=said.document)
 
     def clause(self, clause_id: str) -> Clause:
         return _find("clause", clause_id, {each.id: each for each in self.clauses()})

@@ -949,7 +949,9 @@ CATALOGUE = (*RULES, *SUBJECTS, *BEHAVIOUR, *PAGES, *TARGETS, *PREMISES)
 
 ELSEWHERE: Mapping[str, str] = {
     "health/*": "test_judge_health.py",
+    "route/grouping": "test_judge_receivers.py",
     "route/*": "test_judge_routes.py",
+    "receiver/*": "test_judge_receivers.py",
     "signals/*": "test_judge_agree.py",
     "probe/*": "test_judge_health.py",
     "uptime/*": "test_judge_health.py",

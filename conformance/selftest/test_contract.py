@@ -188,6 +188,20 @@ MISTAKES = (
         "timing.repeat_interval: '1 hour 30 minutes' is not a duration (like 30s, 5m, 1h); did you mean '1h30m'",
     ),
     Mistake(
+        "failure, unknown",
+        "routes.yaml",
+        "- name: refuses",
+        "- name: refuse",
+        "failures[1].name: 'refuse' is not a failure kind (away, refuses, errors, hangs); did you mean 'refuses'",
+    ),
+    Mistake(
+        "failure, twice",
+        "routes.yaml",
+        "- name: refuses",
+        "- name: away",
+        "failures[1].name: 'away' stands twice, first on line {- name: away}",
+    ),
+    Mistake(
         "duration, months",
         "routes.yaml",
         "repeat_interval: 12h",

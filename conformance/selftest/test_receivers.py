@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer, unused_port
 
+from fixtures.core import wait
 from fixtures.receivers.__main__ import main
 from fixtures.receivers.app import create_app
 from fixtures.receivers.protocols import pagerduty, slack
@@ -43,8 +44,8 @@ class Serving:
             pages: list[dict[str, Any]] = await response.json()
             return pages
 
-    async def behave(self, receiver: str, mode: str) -> tuple[int, Any]:
-        async with self.http.put(f"/behaviour/{receiver}", json={"mode": mode}) as response:
+    async def behave(self, receiver: str, mode: str, **about: str) -> tuple[int, Any]:
+        async with self.http.put(f"/behaviour/{receiver}", json={"mode": mode, **about}) as response:
             return response.status, await response.json()
 
     async def post(self, path: str, body: object) -> tuple[int, str]:
@@ -210,6 +211,50 @@ async def test_a_receiver_that_hangs_never_answers(serving: Serving) -> None:
     (page,) = await serving.received()
 
     assert (page["accepted"], page["status"]) == (False, 0)
+
+
+@pytest.mark.asyncio
+async def test_what_hangs_is_let_go_when_its_receiver_recovers(serving: Serving) -> None:
+    """
+    Who waits is answered as in an outage, so that it tries again, and what comes later is taken.
+    """
+    await serving.behave("slack", "hang")
+    hanging = asyncio.create_task(serving.post(SLACK, {"text": "first"}))
+    await wait.until_async(serving.received, bool, budget=5, every=0.01)
+    await serving.behave("pagerduty", "refuse")
+    still = hanging.done()
+    await serving.behave("slack", "accept")
+    answer = await asyncio.wait_for(hanging, timeout=5)
+    later = await serving.post(SLACK, {"text": "again"})
+    pages = await serving.received()
+
+    assert not still
+    assert (answer[0], later[0]) == (500, 200)
+    assert [(page["accepted"], page["status"]) for page in pages] == [(False, 0), (True, 200)]
+
+
+@pytest.mark.asyncio
+async def test_a_behaviour_may_concern_pages_about_one_thing(serving: Serving) -> None:
+    """
+    What has those words is treated so, everything else as before, until that is taken back.
+    """
+    await serving.behave("slack", "refuse", about="DiskFull")
+    answers = [await serving.post(SLACK, {"text": text}) for text in ("DiskFull", "DiskSlow")]
+    await serving.behave("slack", "accept", about="DiskFull")
+    answers.append(await serving.post(SLACK, {"text": "DiskFull"}))
+
+    assert [status for status, _ in answers] == [403, 200, 200]
+
+
+@pytest.mark.asyncio
+async def test_a_behaviour_about_nothing_is_refused(serving: Serving) -> None:
+    """
+    No words at all would be in every page.
+    """
+    status, answer = await serving.behave("slack", "refuse", about="")
+
+    assert status == 400
+    assert "'' is no text that a page could have" in answer["error"]
 
 
 @pytest.mark.asyncio
