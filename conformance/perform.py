@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from conformance import levels
 from conformance.judge import premise
 from conformance.judge.alerts import NEEDS
 from conformance.judge.ladder import narrow
@@ -194,7 +196,7 @@ class Stage:
                 deed = replace(deed, planted=planted[deed.cell], questions=asked)
             if "traces" in deed.signals:
                 deed = replace(deed, sent=_sent(stack.cells[deed.cell]))
-            self._keep(timeline(deed, _backends(stack.cells[deed.cell])))
+            self._keep(self._read(deed, stack.cells[deed.cell]))
 
         before = dict(self.timelines)
         try:
@@ -211,6 +213,15 @@ class Stage:
             if seen.deaths != self.deaths:
                 # What died at any time of the run, also while the stack was read, counts for all that rests on it.
                 self._keep(replace(seen, deaths=self.deaths))
+
+    def _read(self, deed: Deed, cell: Cell) -> Timeline:
+        """What the stack says; gateways at other log levels run meanwhile, as they say nothing to this cell's."""
+        if "levels" not in deed.signals:
+            return timeline(deed, _backends(cell))
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            variants = beside.submit(levels.observe, cell, self._contract.logs, prefix=self._contract.metrics.prefix)
+            seen = timeline(deed, _backends(cell))
+            return replace(seen, levels=variants.result())
 
     def _before(self, cell: Cell, jobs: int, *, since: float) -> float:
         """
@@ -380,7 +391,7 @@ def _sent(cell: Cell) -> tuple[SentSpan, ...]:
 
 def _stood(stack: Stack) -> Iterable[Stood]:
     ready = {each.instance: each.seconds for each in stack.ready}
-    for name, running in stack.components.items():
+    for name, running in tuple(stack.components.items()):
         yield Stood(
             instance=name,
             component=running.component.name,

@@ -27,6 +27,7 @@ from conformance.contract.model import (
     Health,
     LedgerRelation,
     Level,
+    LevelPromise,
     LogField,
     LogFormat,
     LogQuery,
@@ -475,6 +476,7 @@ def _one_part(
 def _logs(document: Reader) -> Logs:
     form = document.mapping("format")
     fields = form.sequence("fields")
+    levels = document.sequence("levels")
     queries = document.sequence("queries")
     ledger = document.mapping("ledger")
     logs = Logs(
@@ -489,6 +491,16 @@ def _logs(document: Reader) -> Logs:
             promise=form.text("promise"),
             document=form.document(),
         ),
+        levels=tuple(
+            LevelPromise(
+                variable=each.name("variable"),
+                services=each.texts("services"),
+                level=each.choice("level", Level),
+                promise=each.text("promise"),
+                document=each.document(),
+            )
+            for each in levels
+        ),
         queries=tuple(_log_query(each) for each in queries),
         ledger=_promise(ledger),
     )
@@ -496,6 +508,12 @@ def _logs(document: Reader) -> Logs:
     known = [each.name for each in logs.format.fields]
     _distinct(fields, "name", known)
     _distinct(queries, "name", [each.name for each in logs.queries])
+    _distinct(levels, "variable", [each.variable for each in logs.levels])
+    for entry, promise in zip(levels, logs.levels, strict=True):
+        for service in promise.services:
+            if service not in logs.format.services:
+                meant = near_miss(service, logs.format.services) or f" {listed(logs.format.services)}"
+                raise entry.error("services", f"no service '{service}' logs{meant}")
     for entry, query in zip(queries, logs.queries, strict=True):
         name = query.selects.field
         if name not in known:

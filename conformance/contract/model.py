@@ -421,17 +421,36 @@ class LogQuery(Promise):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LevelPromise(Promise):
+    """
+    A variable that sets how much these services log; of several that are set, the one with the fewest services counts.
+    """
+
+    variable: str
+    services: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Logs:
     """
     Everything promised about log lines.
     """
 
     format: LogFormat
+    levels: tuple[LevelPromise, ...]
     queries: tuple[LogQuery, ...]
     ledger: Promise
 
+    def decides(self, service: str, given: Mapping[str, str]) -> LevelPromise | None:
+        """
+        Which of the variables that are set decides how much a service logs.
+        """
+        able = [each for each in self.levels if each.variable in given and service in each.services]
+        return min(able, key=lambda each: len(each.services), default=None)
+
     def clauses(self) -> tuple[Clause, ...]:
         named: list[tuple[str, Promise]] = [("log/format", self.format)]
+        named += [(f"log/level/{each.variable}", each) for each in self.levels]
         named += [(f"log/query/{each.name}", each) for each in self.queries]
         named.append(("log/ledger", self.ledger))
         return tuple(
@@ -673,6 +692,9 @@ class Contract:
 
     def log_query(self, name: str) -> LogQuery:
         return _find("log query", name, {each.name: each for each in self.logs.queries})
+
+    def log_level(self, variable: str) -> LevelPromise:
+        return _find("log level", variable, {each.variable: each for each in self.logs.levels})
 
     def probe(self, name: str) -> ProbePromise:
         return _find("probe", name, {each.name: each for each in self.health.probes})

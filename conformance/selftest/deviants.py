@@ -957,6 +957,7 @@ ELSEWHERE: Mapping[str, str] = {
     "uptime/*": "test_judge_health.py",
     "metric/*": "test_judge_metrics.py",
     "trace/*": "test_judge_traces.py",
+    "log/level/*": "test_judge_levels.py",
     "log/*": "test_judge_logs.py",
 }
 """By pattern of clauses: the file of self-tests beside this one that breaks them, where no recorded timeline can."""

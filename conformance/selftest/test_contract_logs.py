@@ -51,14 +51,38 @@ def test_each_query_is_recorded_in_both_forms() -> None:
     assert load(None).log_query("slow").selects.above == 5000
 
 
+@pytest.mark.parametrize(
+    ("given", "gateway", "agent"),
+    [
+        ({"LOG_LEVEL": "INFO"}, "LOG_LEVEL", "LOG_LEVEL"),
+        ({"LOG_LEVEL": "INFO", "GATEWAY_LOG_LEVEL": "ERROR"}, "GATEWAY_LOG_LEVEL", "LOG_LEVEL"),
+        ({"AGENT_LOG_LEVEL": "ERROR", "GATEWAY_LOG_LEVEL": "ERROR"}, "GATEWAY_LOG_LEVEL", "AGENT_LOG_LEVEL"),
+        ({"AGENT_LOG_LEVEL": "ERROR"}, None, "AGENT_LOG_LEVEL"),
+    ],
+)
+def test_the_variable_of_one_service_comes_before_that_of_all(
+    given: dict[str, str], gateway: str | None, agent: str | None
+) -> None:
+    """
+    Where both are set, what is said for one service alone decides for it.
+    """
+    logs = load(None).logs
+    decides = {service: logs.decides(service, given) for service in ("gateway", "agent")}
+
+    assert {name: each and each.variable for name, each in decides.items()} == {"gateway": gateway, "agent": agent}
+
+
 def test_the_clauses_are_those_that_are_judged() -> None:
     """
-    One for the format, one for each query, one for the ledger; each a MUST of the signal logs.
+    One for the format, one for each variable, one for each query, one for the ledger; each a MUST of the signal logs.
     """
     clauses = load(None).logs.clauses()
 
     assert [each.id for each in clauses] == [
         "log/format",
+        "log/level/LOG_LEVEL",
+        "log/level/GATEWAY_LOG_LEVEL",
+        "log/level/AGENT_LOG_LEVEL",
         "log/query/errors",
         "log/query/agent",
         "log/query/slow",
@@ -75,6 +99,8 @@ def test_the_clauses_are_those_that_are_judged() -> None:
         ("kind: utc-time", "kind: utc_time", "'utc_time' is not a field kind"),
         ("name: user_id", "name: agent", "agent"),
         ("{field: level, any_of", "{field: levl, any_of", "a line has no field 'levl'; did you mean 'level'"),
+        ("services: [agent]", "services: [agents]", "no service 'agents' logs; did you mean 'agent'"),
+        ("variable: AGENT_LOG_LEVEL", "variable: LOG_LEVEL", "'LOG_LEVEL' stands twice"),
         ("above: 5000", "any_of: [slow], above: 5000", "either any_of or above"),
         ("above: 5000", "above: 5 s", "expected a plain number"),
         ("window: 5m", "window: 0s", "cannot be zero"),

@@ -35,5 +35,5 @@ STEADY = Program(
     ),
     jobs=frozenset({"osmen_gateway", "osmen_postgres", "osmen_redis", "docker"}),
     needs=frozenset({"upstream", "postgres", "redis"}),
-    signals=frozenset({"metrics", "logs", "traces"}),
+    signals=frozenset({"metrics", "logs", "traces", "levels"}),
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from conformance.timeline.health import HealthSeen
+from conformance.timeline.levels import LevelsSeen
 from conformance.timeline.logs import LogsSeen
 from conformance.timeline.metrics import MetricsSeen
 from conformance.timeline.traces import TracesSeen
@@ -174,6 +175,7 @@ class Timeline:
     metrics: MetricsSeen | None = None
     traces: TracesSeen | None = None
     logs: LogsSeen | None = None
+    levels: LevelsSeen | None = None
 
     def phase(self, name: str) -> Span:
         """The phase `name`. Raises KeyError with the names there are."""
