@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.contract.load import load
+from conformance import ci
+from conformance.contract.load import SHIPPED, load
 from conformance.contract.parse import ContractError
 from conformance.judge.verdict import NonConformant, Unproven, Unsupported, Verdict, unproven
 from conformance.run import Options, Run, RunError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from conformance.contract.model import Contract
+    from conformance.report.annotate import Find
     from conformance.report.redact import Redactor
     from conformance.timeline.model import Timeline
 
@@ -108,12 +110,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             Options(
                 stack=options.stack,
                 tempo=options.tempo,
+                contract=options.contract,
                 rules=options.rules or _shipped_rules(session.config.rootpath),
                 subject=options.subject,
                 run_dir=options.run_dir,
                 timelines=tuple(options.timeline),
                 command=shlex.join(["python -m pytest", *session.config.invocation_params.args]).replace("'", "", 2),
                 revision=_revision(session.config.rootpath),
+                find=_find(session.config),
             ),
             contract=contract,
             programs=tuple(programs.values()),
@@ -128,11 +132,32 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             covered=frozenset(clause for item in live for clause in clauses_of(item)),
         )
     except SPOKEN as error:
+        _remark(error, session.config)
         raise pytest.UsageError(str(error)) from None
     session.config.stash[RUN] = run
     session.config.stash[JUDGED] = set()
     # A terminated run ends as an interrupted one: everything stopped, what was recorded kept.
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+
+
+def _remark(error: Exception, config: pytest.Config) -> None:
+    if ci.on_github(os.environ):
+        stream = sys.__stdout__ or sys.stdout
+        stream.write("\n" + ci.spoken(str(error), type(error).__name__, _find(config)))
+        stream.flush()
+
+
+def _find(config: pytest.Config) -> Find:
+    """Where findings' files are looked for, beside the checkout itself."""
+    options = config.option
+    rules = options.rules or _shipped_rules(config.rootpath)
+    boards = getattr(options, "dashboards", None) or config.rootpath / "dashboards"
+    return ci.find_below(options.contract or SHIPPED, rules, boards, root=_checkout(config.rootpath))
+
+
+def _checkout(root: Path) -> Path:
+    """The folder from which a CI server counts paths."""
+    return Path(os.environ.get("GITHUB_WORKSPACE") or os.environ.get("CI_PROJECT_DIR") or root)
 
 
 def _shipped_rules(root: Path) -> Path:
@@ -205,11 +230,15 @@ def pytest_runtest_makereport(
     run = item.config.stash.get(RUN, None)
     if run is not None:
         _masked(report, run.redactor)
-    if call.excinfo is None or not clauses_of(item):
+    clauses = clauses_of(item)
+    if run is not None and clauses and call.when != "teardown":
+        # Before the call stands what all tests share: the programs.
+        run.tested(clauses, _place(item), call.duration if call.when == "call" else 0.0)
+    if call.excinfo is None or not clauses:
         return report
     error = call.excinfo.value
     redact = item.config.stash[RUN].redactor.text
-    place = f"{item.location[0]}:{(item.location[1] or 0) + 1}: in {item.name}"
+    place = f"{_place(item)}: in {item.name}"
     if isinstance(error, Unsupported):
         report.outcome = "skipped"
         report.longrepr = (str(item.path), (item.location[1] or 0) + 1, redact(str(error)))
@@ -224,6 +253,10 @@ def pytest_runtest_makereport(
         report.longrepr = f"{place}\n{_marked(redact(_once(item.config, error)))}"
     _unjudged(item, error)
     return report
+
+
+def _place(item: pytest.Item) -> str:
+    return f"{item.location[0]}:{(item.location[1] or 0) + 1}"
 
 
 def _masked(report: pytest.TestReport, redactor: Redactor) -> None:
@@ -280,3 +313,20 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
         # Behind pytest's own closing line, so that the result is the last thing on the screen.
         run.tell(sys.__stdout__ or sys.stdout)
     return outcome
+
+
+# --- tests that judge no clause, on a CI server ---------------------------------------------------------------------
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """On GitHub each failed test is annotated, at the line that its text names; a run's clauses say their own."""
+    if config.stash.get(RUN, None) is not None or not ci.on_github(os.environ):
+        return
+    failed = [
+        each
+        for outcome in ("failed", "error")
+        for each in terminalreporter.getreports(outcome)
+        if isinstance(each, pytest.TestReport)
+    ]
+    tests = [(each.nodeid, f"{each.location[0]}:{(each.location[1] or 0) + 1}", each.longreprtext) for each in failed]
+    terminalreporter.write("\n" + ci.failed(tests, _find(config)))

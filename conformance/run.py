@@ -8,11 +8,13 @@ import importlib.util
 import os
 import shlex
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from conformance import ci
 from conformance.charts import charts
+from conformance.contract.load import SHIPPED
 from conformance.judge.ladder import measured
 from conformance.perform import Stage
 from conformance.report import record
@@ -28,7 +30,16 @@ from conformance.report.event import (
     RunStarted,
 )
 from conformance.report.progress import Progress
-from conformance.report.record import AttemptRow, ComponentRow, Report, ReportError, Result, RunFacts, ThresholdRow
+from conformance.report.record import (
+    AttemptRow,
+    ComponentRow,
+    Origin,
+    Report,
+    ReportError,
+    Result,
+    RunFacts,
+    ThresholdRow,
+)
 from conformance.report.redact import Redactor
 from conformance.report.text import summary
 from conformance.report.write import mask, write_all
@@ -51,6 +62,7 @@ if TYPE_CHECKING:
     from conformance.judge.ladder import Ladder
     from conformance.judge.verdict import Verdict
     from conformance.perform import Stood
+    from conformance.report.annotate import Find
     from conformance.timeline.model import Attempt, Timeline
     from fixtures.faults.program import Phase, Program
     from fixtures.load.ledger import Ledger
@@ -72,11 +84,14 @@ class Options:
     stack: str
     tempo: float
     rules: Path
+    contract: Path | None = None
     subject: str
     run_dir: Path | None
     timelines: tuple[Path, ...]
     command: str
     revision: str
+    find: Find = field(default=lambda name: name if Path(name).is_file() else None)
+    """Where a finding's file is, for the remarks of a CI server."""
 
 
 class Run:
@@ -99,6 +114,7 @@ class Run:
         self._covered = covered
         self._ladders = tuple(ladders)
         self._verdicts: list[Verdict] = []
+        self._tests: dict[str, Origin] = {}
         self._stage: Stage | None = None
         self._timelines: dict[str, Timeline] | None = None
         self._failure: Exception | None = None
@@ -201,6 +217,12 @@ class Run:
             )
         )
 
+    def tested(self, clauses: Sequence[str], place: str, seconds: float) -> None:
+        """Where the test of these clauses stands, and how long it took; the first place and the sum of times count."""
+        for clause in clauses:
+            known = self._tests.get(clause, Origin(place=place))
+            self._tests[clause] = Origin(place=known.place, seconds=known.seconds + seconds / len(clauses))
+
     def again(self, node: str, clause: str) -> str:
         """The command that judges this clause again from what was recorded."""
         file = node.partition("::")[0]
@@ -209,9 +231,7 @@ class Run:
         return f"python -m pytest {file} -k {clause} --timeline {folder}"
 
     def _folder(self) -> str:
-        with contextlib.suppress(ValueError):
-            return str(self.directory.path.relative_to(Path.cwd()))
-        return str(self.directory.path)
+        return _shown(self.directory.path)
 
     # --- reporting
 
@@ -248,6 +268,8 @@ class Run:
             charts=charts(self.contract, timelines),
             selected=any(clause.id not in self._covered for clause in self.contract.clauses()),
             deaths=deaths,
+            tests=self._tests,
+            documents=_shown((self._options.contract or SHIPPED).resolve()),
         )
         self._events.write(RunEnded(result=self._report.result, seconds=self._report.run.seconds))
         for step in (self._events.close, self._write):
@@ -260,6 +282,7 @@ class Run:
     def _write(self) -> None:
         assert self._report is not None, "it was built before"
         write_all(self._report, self.directory.path, self.redactor)
+        ci.write(self._report, self.directory.path, self._options.find, self.redactor, os.environ)
         masked = mask(self.directory.path, self.redactor) if self._stage is not None else []
         if masked:
             names = ", ".join(self.directory.relative(path) for path in masked)
@@ -290,9 +313,18 @@ class Run:
             encoding=encoding,
         )
         above = "".join(f"{self.redactor.text(line)}\n" for line in (*self._trouble, *self._notes))
+        if ci.on_github(os.environ):
+            above += ci.commands(self._report, self._options.find, self.redactor, folder=self._folder())
         with contextlib.suppress(OSError, ValueError):
             stream.write(f"\n{above}{text}")
             stream.flush()
+
+
+def _shown(path: Path) -> str:
+    """A path as whoever stands where the run was started opens it."""
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
 
 
 class _Stored(dict[str, "Timeline"]):

@@ -66,6 +66,24 @@ def listed(known: Iterable[str]) -> str:
     return f"({', '.join(known) or 'there is none'})"
 
 
+class Cited(str):
+    """
+    A place in the guide, with the file and the line of the entry that cites it: where a reader changes the promise.
+
+    It travels as the `document` of a promise, so that every clause has its place and no promise must hand it on.
+    """
+
+    __slots__ = ("file", "line")
+
+    file: str
+    line: int
+
+
+def cited_at(document: str) -> tuple[str, int] | None:
+    """The file (its name alone) and line where that place is cited; None for a text that no contract was read for."""
+    return (document.file, document.line) if isinstance(document, Cited) else None
+
+
 class Reader:
     """
     One mapping of a document: values are taken by key, and `finish` refuses every key that nobody asked for.
@@ -124,7 +142,9 @@ class Reader:
         return text
 
     def document(self, key: str = "document") -> str:
-        text = self.text(key)
+        """The place in the guide, which also knows where the entry stands that cites it."""
+        text = Cited(self.text(key))
+        text.file, text.line = self._file.rpartition("/")[2], self.line
         if not _DOCUMENT.fullmatch(text):
             raise self.error(key, f"'{text}' is not a place in a document (like 'guide § Alert Rules, line 365')")
         return text

@@ -1,4 +1,9 @@
-"""The report as JUnit XML for a CI server: one suite for each signal, one case for each clause."""
+"""
+The report as JUnit XML for a CI server: one suite for each signal, one case for each clause.
+
+It keeps to what Jenkins' schema allows, which knows a file for a suite and none for a case: the places of a case, its
+test and its promise, stand in its text. GitLab shows places from `codequality.json`.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +33,11 @@ def render(report: Report) -> str:
     top.set("time", f"{report.run.seconds:.3f}")
     for row in rows:
         suite = ET.SubElement(top, "testsuite", _numbers(row.counts), name=row.signal.value)
-        # The run is one: its time belongs to no clause, and a suite's is the sum of its cases.
-        suite.set("time", "0.000")
+        # The programs are performed for all clauses: their time is the run's, and a suite's the sum of its cases.
+        suite.set("time", f"{sum(clause.seconds for clause in row.clauses):.3f}")
+        files = {clause.test.rpartition(":")[0] for clause in row.clauses}
+        if len(files) == 1 and (file := files.pop()):
+            suite.set("file", _fit(file))
         suite.set("timestamp", plain(report.run.started).split(".")[0].rstrip("Z"))
         for clause in row.clauses:
             _case(suite, clause)
@@ -52,7 +60,11 @@ def _numbers(counts: tuple[int, ...], *, skipped: bool = True) -> dict[str, str]
 
 def _case(suite: ET.Element, clause: ClauseRow) -> None:
     case = ET.SubElement(
-        suite, "testcase", name=_fit(clause.id), classname=f"conformance.{clause.signal}", time="0.000"
+        suite,
+        "testcase",
+        name=_fit(clause.id),
+        classname=f"conformance.{clause.signal}",
+        time=f"{clause.seconds:.3f}",
     )
     if clause.status in _TAGS:
         message = f"{clause.level} {clause.status}: {clause.reason}"
@@ -66,7 +78,8 @@ def _text(clause: ClauseRow) -> str:
         lines += [f"  {label:<9} {clip(text, _LONGEST)}" for label, text in matrix.finding_lines(finding)]
     if len(clause.findings) > _MOST_FINDINGS:
         lines.append(f"  {len(clause.findings) - _MOST_FINDINGS} more findings in report.json")
-    lines.append(f"  document  {clause.document}")
+    places = (("document", clause.document), ("contract", clause.source), ("test", clause.test))
+    lines += [f"  {label:<9} {text}" for label, text in places if text]
     if clause.again:
         lines.append(f"  again     {clause.again}")
     return "\n".join(lines)

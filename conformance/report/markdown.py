@@ -35,7 +35,7 @@ def _lines(report: Report) -> Iterator[str]:
         yield ""
         yield from (f"- {prose(sentence)}" for sentence in report.run.why)
         yield ""
-    yield from _table(("", ""), [(label, prose(text)) for label, text in matrix.facts(report)])
+    yield from table(("", ""), [(label, prose(text)) for label, text in matrix.facts(report)])
     yield from _by_signal(report)
     yield from _not_proven(report)
     yield from _clauses(report)
@@ -43,11 +43,11 @@ def _lines(report: Report) -> Iterator[str]:
         yield "## Thresholds"
         yield ""
         head, *rows = matrix.thresholds(report)
-        yield from _table(head, [tuple(prose(cell) for cell in row) for row in rows])
+        yield from table(head, [tuple(prose(cell) for cell in row) for row in rows])
     yield "## Components"
     yield ""
     cells = (matrix.component_cells(row) for row in report.components)
-    yield from _table(matrix.COMPONENT_COLUMNS, [tuple(prose(cell) for cell in row) for row in cells])
+    yield from table(matrix.COMPONENT_COLUMNS, [tuple(prose(cell) for cell in row) for row in cells])
     yield from _repeat(report)
 
 
@@ -55,7 +55,7 @@ def _by_signal(report: Report) -> Iterator[str]:
     yield "## By signal"
     yield ""
     rows = [(row.signal.value, *map(str, row.counts)) for row in matrix.rows(report)]
-    yield from _table(("signal", *(status.value for status in matrix.STATUSES)), rows)
+    yield from table(("signal", *(status.value for status in matrix.STATUSES)), rows)
 
 
 def _not_proven(report: Report) -> Iterator[str]:
@@ -88,7 +88,7 @@ def _group(group: Group) -> Iterator[str]:
 
 def _findings(row: ClauseRow) -> Iterator[str]:
     for finding in row.findings[:_MOST_FINDINGS]:
-        yield from _fenced(f"{label:<9} {text}" for label, text in matrix.finding_lines(finding))
+        yield from fenced(f"{label:<9} {text}" for label, text in matrix.finding_lines(finding))
     if len(row.findings) > _MOST_FINDINGS:
         yield f"{count(len(row.findings) - _MOST_FINDINGS, 'finding')} more in report.json."
         yield ""
@@ -98,7 +98,7 @@ def _findings(row: ClauseRow) -> Iterator[str]:
     if row.again:
         yield "Again:"
         yield ""
-        yield from _fenced([row.again])
+        yield from fenced([row.again])
 
 
 def _clauses(report: Report) -> Iterator[str]:
@@ -107,7 +107,7 @@ def _clauses(report: Report) -> Iterator[str]:
     for row in matrix.rows(report):
         yield f"### {row.signal}"
         yield ""
-        yield from _table(
+        yield from table(
             ("clause", "level", "status", "observations", "promise", "document"),
             [
                 (
@@ -132,10 +132,11 @@ def _repeat(report: Report) -> Iterator[str]:
         yield ""
     yield "## To repeat this run"
     yield ""
-    yield from _fenced([report.run.command])
+    yield from fenced([report.run.command])
 
 
-def _table(head: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+def table(head: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """The lines of a table; its cells are Markdown."""
     columns = tuple(head)
     yield f"| {' | '.join(columns)} |"
     yield f"|{' --- |' * len(columns)}"
@@ -143,7 +144,8 @@ def _table(head: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Iterator[str
     yield ""
 
 
-def _fenced(lines: Iterable[str]) -> Iterator[str]:
+def fenced(lines: Iterable[str]) -> Iterator[str]:
+    """The lines of a block of plain text, whose fence no line in it can end."""
     texts = [clip(line, _LONGEST) for line in lines]
     longest = max((len(run) for text in texts for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)

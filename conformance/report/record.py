@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from conformance.contract.model import Level, Signal
+from conformance.contract.parse import cited_at
 from conformance.judge.verdict import Finding, Status, Verdict
 from conformance.report.chart import Chart
 from conformance.report.clean import count, map_texts, plain
@@ -94,6 +95,20 @@ class ClauseRow:
     findings: tuple[Finding, ...] = ()
     evidence: tuple[str, ...] = ()
     again: str = ""
+    source: str = ""
+    """Where the promise stands in the contract, as `path:line`."""
+    test: str = ""
+    """The test that judged it, as `path:line`."""
+    seconds: float = 0.0
+    """How long that test took, without the programs, which all tests share."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """Where the test of a clause stands, as `path:line`, and how long it took."""
+
+    place: str
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,14 +200,21 @@ def build(
     charts: Sequence[Chart] = (),
     selected: bool = False,
     deaths: Sequence[str] = (),
+    tests: Mapping[str, Origin] | None = None,
+    documents: str = "",
 ) -> Report:
     """
     The report of a run: each clause of the contract exactly once, each verdict found again.
 
+    `tests` are known by clause; `documents` is the folder of the contract, as the reader can open it.
+
     Raises ReportError for a verdict about a clause that the contract does not have, and for a clause that stands twice.
     """
     _refuse_strays(clauses, verdicts)
-    rows = tuple(_row(clause, verdicts.get(clause.id)) for clause in clauses)
+    rows = tuple(
+        _row(clause, verdicts.get(clause.id), (tests or {}).get(clause.id, Origin(place="")), documents)
+        for clause in clauses
+    )
     result, why = _result(rows, selected=selected, deaths=deaths)
     counts = Counter(row.status.value for row in rows)
     report = Report(
@@ -213,7 +235,7 @@ def encode(report: Report) -> str:
     data = msgspec.to_builtins(report)
     _prune(data, "charts")
     for clause in data["clauses"]:
-        _prune(clause, "again")
+        _prune(clause, "again", "source", "test", "seconds")
         for finding in clause["findings"]:
             _prune(finding, "clients", "because")
     return msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n"
@@ -252,7 +274,8 @@ def _refuse_strays(clauses: Sequence[Clause], verdicts: Mapping[str, Verdict]) -
             raise ReportError(f"a verdict ({verdict.status}) about {key}, which is no clause of the contract{meant}")
 
 
-def _row(clause: Clause, verdict: Verdict | None) -> ClauseRow:
+def _row(clause: Clause, verdict: Verdict | None, tested: Origin, documents: str) -> ClauseRow:
+    cited = cited_at(clause.document)
     if verdict is None:
         reason = f"{UNJUDGED}: no test of this run returned a verdict about it"
         verdict = Verdict(clause=clause.id, status=Status.UNPROVEN, reason=reason)
@@ -268,6 +291,9 @@ def _row(clause: Clause, verdict: Verdict | None) -> ClauseRow:
         findings=verdict.findings,
         evidence=verdict.evidence,
         again=verdict.again,
+        source=f"{documents}/{cited[0]}:{cited[1]}" if cited and documents else "",
+        test=tested.place,
+        seconds=round(tested.seconds, 3),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from conformance.report import html, junit, markdown
+from conformance.report import brief, html, junit, markdown
 from conformance.report.clean import clip, map_texts
 from conformance.report.record import Report, ReportError, encode
 
@@ -22,6 +22,7 @@ WRITERS: Mapping[str, Callable[[Report], str]] = {
     "report.json": encode,
     "junit.xml": junit.render,
     "report.md": markdown.render,
+    "summary.md": brief.render,
     "report.html": html.render,
 }
 

@@ -25,6 +25,8 @@ from fixtures.core.rundir import RunDirError
 from fixtures.stack.component import StackError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from conformance.timeline.model import Timeline
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +52,9 @@ class Ran:
         return "".join(re.findall(r"^(?:conformance/\S+\.py )?([.FEsx]+) +\[", self.said, re.MULTILINE))
 
 
-def suite(directory: Path, *arguments: str, tests: tuple[str, ...] = ()) -> Ran:
+def suite(
+    directory: Path, *arguments: str, tests: tuple[str, ...] = (), environ: Mapping[str, str] | None = None
+) -> Ran:
     """
     Run the suite in a process of its own, with the contract narrowed to what is recorded.
 
@@ -61,13 +65,13 @@ def suite(directory: Path, *arguments: str, tests: tuple[str, ...] = ()) -> Ran:
     command += [*(tests or files(timelines())), "--run-dir", str(place), *arguments]
     pid = os.fork()
     if not pid:
-        _become_pytest(command, log)
+        _become_pytest(command, log, environ or {})
     _, status = os.waitpid(pid, 0)
     said = log.read_text(encoding="utf-8")
     return Ran(code=os.waitstatus_to_exitcode(status), said=said, directory=place)
 
 
-def _become_pytest(command: list[str], log: Path) -> NoReturn:
+def _become_pytest(command: list[str], log: Path, environ: Mapping[str, str]) -> NoReturn:
     code = 70
     try:
         out = os.open(log, os.O_WRONLY | os.O_CREAT, 0o644)
@@ -77,7 +81,7 @@ def _become_pytest(command: list[str], log: Path) -> NoReturn:
         assert sys.__stdout__ is not None
         assert sys.__stderr__ is not None
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
-        os.environ.update(COLUMNS="200", TERM="dumb")
+        os.environ.update(COLUMNS="200", TERM="dumb", **environ)
         os.chdir(ROOT)
         code = int(pytest.main(command))
     finally:

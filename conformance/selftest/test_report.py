@@ -462,7 +462,7 @@ def test_one_file_that_cannot_be_written_does_not_cost_the_others(tmp_path: Path
         write_all(report(holds("a", observations=1)), tmp_path, Redactor())
 
     assert "report.json" not in str(raised.value)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["junit.xml", "report.html", "report.json", "report.md"]
+    assert {path.name for path in tmp_path.iterdir()} == set(WRITERS)
 
 
 def test_events_are_lines_of_json_without_secrets(tmp_path: Path) -> None:
