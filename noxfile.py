@@ -66,6 +66,13 @@ def thresholds(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def dashboards(session: nox.Session) -> None:
+    """What is wrong with dashboards, without Grafana (`-- DIR…`): file, line, caret; --no-contract, --notes."""
+    install(session, "suite")
+    session.run("python", "-m", "conformance.boards", *session.posargs)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Seconds, cases and memory of the simulation over 5, 50 and 500 generated rules, and of the full mutant matrix."""
     install(session, "suite")

@@ -56,6 +56,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--contract", type=Path, default=None, metavar="DIR", help="the documents of another contract")
     group.addoption("--rules", type=Path, default=None, metavar="DIR", help="the rule files (default: rules)")
     group.addoption(
+        "--dashboards", type=Path, default=None, metavar="DIR", help="the dashboards (default: dashboards)"
+    )
+    group.addoption(
         "--subject",
         default="fixtures.gateway",
         metavar="MODULE",

@@ -286,12 +286,12 @@ def comparisons(root: Node) -> Iterator[Comparison]:
             yield Comparison(node, right.bare(), _MIRRORED[node.name], bound, left)
 
 
-def _verdicts(root: Node) -> Iterator[Comparison]:
+def verdicts(root: Node) -> Iterator[Comparison]:
     """Those comparisons whose outcome is the rule's own: not the guards inside a division or an aggregation."""
     bare = root.bare()
     if bare.kind == "binary" and bare.name in {"and", "or", "unless"}:
         for part in bare.parts if bare.name != "unless" else bare.parts[:1]:
-            yield from _verdicts(part)
+            yield from verdicts(part)
     elif bare.kind == "binary" and bare.name in _MIRRORED:
         yield from (each for each in comparisons(bare) if each.node is bare)
 
@@ -481,7 +481,7 @@ def _limits(view: _View) -> Iterator[_Said]:
 
 
 def _per_series(view: _View) -> Iterator[_Said]:
-    for each in _verdicts(view.root):
+    for each in verdicts(view.root):
         left = each.left
         selectors = left.having("selector")
         if each.operator not in {">", ">="} or not selectors:
@@ -516,7 +516,7 @@ def _per_series(view: _View) -> Iterator[_Said]:
 
 def _capacities(view: _View) -> Iterator[_Said]:
     names = {selector.name for selector in view.root.having("selector")}
-    for each in _verdicts(view.root):
+    for each in verdicts(view.root):
         for selector in each.left.having("selector"):
             for amount, limit in _CAPACITY:
                 if selector.name.startswith(amount) and limit not in names and each.bound > 1:
@@ -531,7 +531,7 @@ def _capacities(view: _View) -> Iterator[_Said]:
 
 
 def _absolute_rates(view: _View) -> Iterator[_Said]:
-    for each in _verdicts(view.root):
+    for each in verdicts(view.root):
         left = each.left
         calls = left.having("call", *_COUNTED)
         if not calls or each.operator not in {">", ">="} or left.having("binary", "/"):
@@ -551,7 +551,7 @@ def _absolute_rates(view: _View) -> Iterator[_Said]:
 def _absences(view: _View) -> Iterator[_Said]:
     if view.alert is None or view.root.having("call", "absent", "absent_over_time"):
         return
-    for each in _verdicts(view.root):
+    for each in verdicts(view.root):
         selector = each.left
         if selector.kind == "selector" and selector.name == "up" and (each.operator, each.bound) in _DOWN:
             yield _Said(
@@ -589,7 +589,7 @@ def _blindness(view: _View) -> Iterator[_Said]:
 def _flapping(view: _View) -> Iterator[_Said]:
     if view.alert is None or view.alert.for_ <= view.interval:
         return
-    for each in _verdicts(view.root):
+    for each in verdicts(view.root):
         if each.left.kind == "selector" and each.left.name.endswith("up") and (each.operator, each.bound) in _DOWN:
             waits = format_duration(view.alert.for_)
             yield _Said(
@@ -665,7 +665,7 @@ def _kinds(view: _View) -> Iterator[_Said]:
                     f"{selector.name} is a gauge: {call.name} takes every fall for a restart and adds it up",
                     *selector.at,
                 )
-    for each in _verdicts(view.root):
+    for each in verdicts(view.root):
         if each.left.kind == "selector" and each.left.name.endswith("_total") and each.operator in {">", ">="}:
             yield _Said(
                 "counter-without-rate",
