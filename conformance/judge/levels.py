@@ -1,9 +1,10 @@
 """
 Judges what a log level does: which lines are written from it on, and that nothing else changes.
 
-It reads what services did that differ in their levels alone. What they write at all is learnt from all of them: a line
-counts where half of those that may write it have done so, and a hiccup of one is taken for no promise. What is said of
-a request and is no warning needs no second witness.
+It reads what services did that differ in their levels alone. What they write at all is learnt from them: a line counts
+where half of those have written it in which the variable in question lets them, so that a hiccup of one is taken for no
+promise, and another variable that is ignored does not matter. What is said of a request and is no warning needs no
+second witness.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
+from statistics import median_low
 from typing import TYPE_CHECKING
 
 from conformance.judge import premise
@@ -61,7 +63,7 @@ def obeyed(promise: LevelPromise, logs: Logs, timeline: Timeline) -> Verdict:
         for service in promise.services
         if logs.decides(service, each.given) is promise
     ]
-    known = _known(sound, heard, logs)
+    known = _known(judged, heard, logs)
     wrong = [finding for each in variants for finding in _refusal(promise, each, logs)]
     for each, service in judged:
         wrong += _lines(each, service, heard=heard[each.name], known=known, logs=logs)
@@ -105,16 +107,21 @@ def _said(lines: Iterable[str]) -> Iterator[Said]:
             yield Said(service="", level="", message=line[:SHOWN], request="")
 
 
-def _known(sound: Sequence[Variant], heard: Mapping[str, Counter[Said]], logs: Logs) -> Counter[Said]:
+def _known(
+    judged: Sequence[tuple[Variant, str]], heard: Mapping[str, Counter[Said]], logs: Logs
+) -> Counter[Said]:
     """How often each line is written where it is: what most of those agree on that may write it, two at the least."""
     levels = logs.format.levels
     warning = len(levels) // 2
     known: Counter[Said] = Counter()
     for said in {said for each in heard.values() for said in each if said.level in levels}:
-        able = [each for each in sound if levels.index(said.level) >= _least(each, said.service, logs)]
-        counts = sorted(heard[each.name][said] for each in able)
+        counts = sorted(
+            heard[each.name][said]
+            for each, service in judged
+            if service == said.service and levels.index(said.level) >= _least(each, service, logs)
+        )
         if said.request and levels.index(said.level) < warning:
-            known[said] = max(each[said] for each in heard.values())
+            known[said] = median_low([each[said] for each in heard.values() if each[said]])
         elif len(counts) >= 2 and (usual := counts[len(counts) // 2]):
             known[said] = usual
     return known

@@ -219,6 +219,8 @@ def judged(seen: Timeline) -> dict[str, Verdict]:
     verdicts = [health.service("redis", promised, seen, away=AWAY), health.status(promised, seen, away=AWAY)]
     verdicts += [health.probe(each, promised, seen, away=AWAY) for each in promised.probes]
     verdicts.append(health.uptime(promised, seen, away=AWAY))
+    live, ready = promised.probes
+    verdicts += [health.restarted(live, seen, away=AWAY), health.routed(ready, seen, away=AWAY)]
     return {verdict.clause: verdict for verdict in verdicts}
 
 
@@ -227,10 +229,22 @@ def judged(seen: Timeline) -> dict[str, Verdict]:
     [
         ("reference", set(), set(), ""),
         ("always 200", {"health/status"}, {"uptime/external"}, "call redis unhealthy"),
-        ("live is health", {"probe/live"}, set(), "redis hung, which is no reason to restart it"),
+        (
+            "live is health",
+            {"probe/live", "probe/live/restart"},
+            set(),
+            "redis hung, which is no reason to restart it",
+        ),
         (
             "literal",
-            {"health/redis", "health/status", "probe/live", "probe/ready"},
+            {
+                "health/redis",
+                "health/status",
+                "probe/live",
+                "probe/live/restart",
+                "probe/ready",
+                "probe/ready/rotation",
+            },
             {"uptime/external"},
             "has no time zone",
         ),

@@ -268,7 +268,13 @@ def refused(*, of: str = "", **fields: str) -> tuple[Variant, ...]:
             changed(with_line(spoken(LINES[4])), when=lambda given: given.get("AGENT_LOG_LEVEL") == "WARNING"),
             {AGENT},
             "none more often than at other levels",
-            id="a level that doubles a line",
+            id="a level that doubles a warning",
+        ),
+        pytest.param(
+            changed(with_line(spoken(LINES[9])), when=gateway_at("INFO")),
+            {GATEWAY},
+            "none more often than at other levels",
+            id="a level that doubles a request's line",
         ),
         pytest.param(
             refused(ended="", said="", of="GATEWAY_LOG_LEVEL"),
