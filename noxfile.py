@@ -87,6 +87,13 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def compare(session: nox.Session) -> None:
+    """Two runs side by side (`-- RUN RUN`; alone: the latest and the one before); --markdown, --fail-on-regression."""
+    install(session, "suite")
+    session.run("python", "-m", "conformance.compare", *session.posargs)
+
+
+@nox.session(default=False)
 def stack(session: nox.Session) -> None:
     """The whole stack under a calm load, its addresses printed, until Ctrl-C."""
     install(session, "suite")

@@ -168,7 +168,7 @@ def _clauses(before: Report, after: Report) -> Iterator[ClauseChange]:
                 way=Way.VANISHED if other is None else Way.APPEARED,
                 before=_word(one),
                 after=_word(other),
-                reason=row.reason if other is not None else "",
+                reason=row.reason if other is not None and other.status is not Status.HOLDS else "",
                 regression=one is not None and one.status is Status.HOLDS,
             )
         elif one.status is not other.status:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
+from conformance import compare
 from conformance.contract.model import Clause, Level, Signal
 from conformance.judge.verdict import Verdict, broken, holds, unproven, unsupported
+from conformance.report import differences
 from conformance.report.compare import Changes, Way, changes
-from conformance.report.record import ComponentRow, Report, RunFacts, ThresholdRow, build, gather
+from conformance.report.record import ComponentRow, Report, RunFacts, ThresholdRow, build, encode, gather
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RUN = RunFacts(
     started="2026-11-24T14:10:07.250Z", seconds=28.5, tempo=60, stack="native", subject="gateway", command="nox"
@@ -186,3 +192,120 @@ def test_another_tempo_or_stack_is_told() -> None:
         ("stack", "native", "containers"),
         ("tempo", "60", "1"),
     ]
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def kept(place: Path, made: Report, events: str = "") -> Path:
+    place.mkdir(parents=True)
+    (place / "report.json").write_text(encode(made), encoding="utf-8")
+    (place / "events.ndjson").write_text(events, encoding="utf-8")
+    return place
+
+
+def test_two_stored_runs_are_told_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Clause with its way and reason, programs with their times from the events, and a last line; asked for, exit 1.
+    """
+    ended = '{"kind": "program-ended", "cell": "steady", "seconds": %s}\n'
+    one = kept(tmp_path / "a", report(holds("alert/A/for", observations=1)), ended % 12.0)
+    other = kept(tmp_path / "b", report(broken("alert/A/for", "waits too long")), ended % 20.0 + '{"kind": "pro')
+    code = compare.main([str(one), str(other / "report.json")])
+    told = capsys.readouterr().out
+    asked = compare.main([str(one), str(other), "--fail-on-regression"])
+
+    assert (code, asked) == (0, 1)
+    assert "worse !  alert/A/for  holds   broken  waits too long" in told
+    assert "program steady" in told
+    assert "+8.0 s" in told
+    assert told.splitlines()[-1] == "compared: 1 regression: alert/A/for: holds → broken"
+
+
+def test_what_got_better_does_not_fail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    `--fail-on-regression` fails on regressions alone.
+    """
+    one = kept(tmp_path / "a", report(broken("a", "late")))
+    other = kept(tmp_path / "b", report(holds("a", observations=1)))
+
+    assert compare.main([str(one), str(other), "--fail-on-regression"]) == 0
+    assert "compared: 1 clause changed, no regression" in capsys.readouterr().out
+
+
+def test_runs_are_found_by_name_and_the_one_before_by_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Without names the latest is compared with the newest earlier one of its kind: not with a selection, nor tempo 1.
+    """
+    one, monday = holds("a", observations=1), replace(RUN, started="2026-11-23T10:00:00.000Z")
+    other = replace(RUN, started="2026-11-24T10:00:00.000Z")
+    base = tmp_path / ".runs"
+    kept(base / "20261123T100000Z-aa", report(one, run=monday))
+    kept(base / "20261124T100000Z-bb", report(one, run=replace(other, tempo=1)))
+    kept(base / "20261124T110000Z-cc", report(one, run=other, selected=True))
+    (base / "20261124T120000Z-dd").mkdir()
+    newest = kept(base / "20261125T100000Z-ee", report(one, run=replace(RUN, started="2026-11-25T10:00:00.000Z")))
+    (base / "latest").symlink_to(newest.name)
+    monkeypatch.chdir(tmp_path)
+    alone = compare.main([])
+    told = capsys.readouterr().out
+
+    assert alone == 0
+    assert told.splitlines()[0].endswith(".runs/20261123T100000Z-aa")
+    assert told.splitlines()[-1] == "compared: nothing differs (1 clause)"
+    assert compare.main(["20261123T", "latest"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["latest", "latest"], "is the same run twice"),
+        (["20261123T100000Z-ab", "latest"], "did you mean '20261123T100000Z-aa'"),
+        (["2026", "latest"], "2 runs begin so"),
+        (["broken", "latest"], r"broken/report.json: is not a report"),
+        (["empty", "latest"], "holds no report.json"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_error(
+    names: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """
+    Exit 2 and one line with the near miss; never a comparison that says that nothing differs.
+    """
+    base = tmp_path / ".runs"
+    kept(base / "20261123T100000Z-aa", report(holds("a", observations=1)))
+    newest = kept(base / "20261125T100000Z-ee", report(holds("a", observations=1)))
+    (base / "latest").symlink_to(newest.name)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "report.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    assert compare.main(names) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_comparison_of_many_long_values_keeps_to_the_width(width: int) -> None:
+    """
+    Hundreds of clauses with long and hostile texts: no line is wider, none is lost without a count.
+    """
+    names = [f"alert/{n}/" + "name" * 30 for n in range(300)]
+    before = report(*(holds(name, observations=1) for name in names))
+    after = report(*(broken(name, "x\n\x1b[31m| a |" * 90) for name in names))
+    made = changes(before, after)
+    lines = differences.text(made, before="a" * 300, after="b", width=width).splitlines()
+    pasted = differences.markdown(made, before="`a|`", after="b")
+
+    assert max(map(len, lines)) <= width
+    assert any("100 clauses more" in line for line in lines)
+    assert not any("\x1b" in line for line in (*lines, pasted))
+    assert {line.replace("\\|", "").count("|") for line in pasted.splitlines() if line.startswith("| worse")} == {6}
