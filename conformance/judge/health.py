@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 ANSWER = 1.0
 """In how many seconds a probe wants its answer: the kubelet's default, as the document sets no other."""
 
-LATE_LOOKS = 0.5
-"""Looks that go out later than this tell of a machine that is too busy, not of the service."""
-
 WAITS = 0.1
 """By how many seconds the median answer may grow before a path is said to wait for something."""
 
@@ -550,8 +547,7 @@ def _premises(timeline: Timeline, away: Mapping[str, Absence], *, needs: Iterabl
     reasons += [f"the phase {phase!r} was not performed" for phase in away if phase not in performed]
     if timeline.health is None or not timeline.health.looks:
         return [*reasons, "no look at the gateway's health was recorded"]
-    if timeline.health.lag > LATE_LOOKS:
-        reasons.append(f"the looks went out up to {timeline.health.lag:.2f} s late: the machine was too busy")
+    reasons += premise.late_looks(timeline)
     idle = [span.name for span in timeline.phases if span.wanted_rps and not len(timeline.ledger.during(span.name))]
     if idle:
         reasons.append(f"no request was sent in {', '.join(idle)}")

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from conformance.timeline.model import Span, Timeline
 
+LATE_LOOKS = 0.5
+"""Looks at a service that go out later than these seconds tell of a machine that is too busy, not of the service."""
+
 RATE_TOLERANCE = 0.03
 """How far the achieved rate may lie from the wanted one: a third of the way from a rung of 0.9 to its threshold."""
 
@@ -41,7 +44,7 @@ def repeatable(timeline: Timeline, *, needs: Iterable[str] = ()) -> tuple[str, .
     """
     if any(span.rung is not None for span in timeline.phases):
         return failed(timeline, needs=needs)
-    return (*_reading(timeline), *_load(timeline), *timed_out(timeline))
+    return (*_reading(timeline), *_load(timeline), *timed_out(timeline), *late_looks(timeline))
 
 
 def deaths(timeline: Timeline, needs: Iterable[str] = ()) -> tuple[str, ...]:
@@ -52,6 +55,13 @@ def deaths(timeline: Timeline, needs: Iterable[str] = ()) -> tuple[str, ...]:
         for death in timeline.deaths
         if death.component in wanted
     )
+
+
+def late_looks(timeline: Timeline) -> tuple[str, ...]:
+    """Why the looks at the service's health tell more of the machine; empty where they do not, or none was taken."""
+    if timeline.health is None or timeline.health.lag <= LATE_LOOKS:
+        return ()
+    return (f"the looks went out up to {timeline.health.lag:.2f} s late: the machine was too busy",)
 
 
 def flow(timeline: Timeline) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ import pytest
 from aiohttp import web
 
 from conformance.contract.load import load
-from conformance.judge import health
+from conformance.judge import health, premise
 from conformance.judge.health import Manner
 from conformance.judge.verdict import Status
 from conformance.scenarios.test_dependencies import AWAY, DEPENDENCIES, TAKEN
@@ -450,6 +450,7 @@ BENT: dict[str, tuple[Bend, set[str], set[str], str]] = {
     "live fails with Redis": (failing("/live", "redis"), LIVE, set(), "redis hung, which is no reason"),
     "live fails at all times": (constant("/live", 500), LIVE, set(), "500"),
     "live waits for Redis": (waiting("/live", "redis", 0.5), {"probe/live"}, set(), "waits for redis"),
+    "live waits a little for n8n": (waiting("/live", "n8n", 0.3), {"probe/live"}, set(), "waits for n8n"),
     "live is slow": (slow("/live", 1.2), LIVE, set(), "200 after 1.20 s"),
     "live with a slash is unknown": (spelled("/live/", 404), {"probe/live"}, set(), "404"),
     "ready without PostgreSQL": (forgetful("/ready", "postgres"), READY, set(), "503: postgres hung"),
@@ -706,6 +707,17 @@ def test_without_its_premises_health_is_unproven(bend: Callable[[Timeline], Time
 
     assert by(verdicts, Status.UNPROVEN) == set(verdicts)
     assert all(words in verdict.reason for verdict in verdicts.values())
+
+
+def test_looks_that_were_late_are_taken_once_more() -> None:
+    """
+    A slower pace may cure a busy machine, so the program is repeated for that, and for nothing else here.
+    """
+    assert [each for each in premise.repeatable(_late(timeline())) if "late" in each] == [
+        "the looks went out up to 0.70 s late: the machine was too busy"
+    ]
+    assert premise.late_looks(timeline()) == ()
+    assert premise.late_looks(replace(timeline(), health=None)) == ()
 
 
 @pytest.mark.parametrize("manner", list(Manner))
