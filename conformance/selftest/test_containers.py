@@ -310,6 +310,27 @@ def test_a_tree_is_packed_with_open_parents_and_true_dates(tmp_path: Path) -> No
     assert entries["data"].uid == 7
 
 
+def test_a_module_comes_with_its_compiled_form_also_where_none_was_made(tmp_path: Path) -> None:
+    """
+    A container never compiles for itself: what is missing or older than its source is made when the tree is.
+    """
+    source = tmp_path / "module.py"
+    source.write_text("x = 1\n", encoding="utf-8")
+    broken = tmp_path / "broken.py"
+    broken.write_text("x = (\n", encoding="utf-8")
+    tree = images.Tree()
+    tree.add("/suite/module.py", source)
+    tree.add("/suite/broken.py", broken)
+    tree.compile()
+    (made,) = (path for path in tree.copied.values() if path.suffix == ".pyc")
+    source.write_text("x = 2 + 3\n", encoding="utf-8")
+    before = made.read_bytes()
+    tree.compile()
+
+    assert f"/suite/__pycache__/{made.name}" in tree.copied
+    assert made.read_bytes() != before
+
+
 class PaperSite:
     """A place inside a container, for components to be asked about."""
 
