@@ -488,6 +488,28 @@ def test_one_component_stands_through_either_driver(driver: Driver) -> None:
     assert ended == "killed by SIGKILL"
 
 
+@pytest.mark.parametrize("within_reach", [True, False])
+@pytest.mark.parametrize("driver", ["containers"], indirect=True)
+def test_what_lies_beyond_reach_is_published_on_loopback(driver: Driver, within_reach: bool) -> None:
+    """
+    Where this machine has not the network's bridge every port is published, and on loopback only.
+    """
+    if within_reach and not driver.within_reach:  # type: ignore[attr-defined]
+        pytest.skip("the bridges of the engine's networks are not on this machine")
+    driver.within_reach = within_reach  # type: ignore[attr-defined]
+    running = _standing(driver)
+    gateway = driver.claim(components.GATEWAY, "gateway-one", {"cell": "one"})
+    try:
+        stood = _ready(running)
+        bound = _inspected(running.instance, driver)["HostConfig"]["PortBindings"] or {}
+    finally:
+        running.stop()
+
+    assert stood
+    assert [each["HostIp"] for ports in bound.values() for each in ports] == ([] if within_reach else ["127.0.0.1"])
+    assert gateway.address("http").startswith("127.0.0.1:")
+
+
 def test_a_component_is_frozen_and_thawed_through_either_driver(driver: Driver) -> None:
     """
     Paused, it answers nothing and has not ended; resumed, it answers again.
