@@ -265,7 +265,7 @@ class Run:
             clauses=self.contract.clauses(),
             verdicts=record.gather(self._verdicts),
             thresholds=self._thresholds(timelines),
-            charts=charts(self.contract, timelines),
+            charts=charts(self.contract, timelines, self._ladders),
             selected=any(clause.id not in self._covered for clause in self.contract.clauses()),
             deaths=deaths,
             tests=self._tests,

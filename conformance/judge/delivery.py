@@ -54,7 +54,7 @@ def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, ti
             f"fired for {firing_lasted:.2f} s{'' if over else ' and was firing still when the run ended'}; "
             f"a verdict needs its end, and more than group_wait {wait:g} s + 2 x group_interval {interval:g} s",
         )
-    pages = list(_pages(alert, timeline))
+    pages = list(pages_about(alert, timeline))
     findings = [*_strays(receiver, pages)]
     findings += [each for page in pages for each in misaddressed(receiver, page.notification)]
     deadlines = [("firing", fired, fired + wait + DELIVERY, f"group_wait {wait:g} s")]
@@ -95,7 +95,7 @@ def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, ti
     return holds(clause, observations=seen, reason=f"{told} reached {receiver.kind} once each, with the right text")
 
 
-def _pages(alert: AlertPromise, timeline: Timeline) -> Iterator[Page]:
+def pages_about(alert: AlertPromise, timeline: Timeline) -> Iterator[Page]:
     """The notifications about this alert of this cell, whoever got them."""
     for notification in timeline.notifications:
         text = "\n".join(texts(notification.body))

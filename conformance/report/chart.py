@@ -52,3 +52,24 @@ class Chart:
     marks: tuple[Mark, ...] = ()
     levels: tuple[Level, ...] = ()
     note: str = ""
+
+
+MOST_POINTS = 240
+"""More than a chart of this size can show apart."""
+
+
+def thinned(
+    points: tuple[tuple[float, float | None], ...], most: int = MOST_POINTS
+) -> tuple[tuple[float, float | None], ...]:
+    """About `most` of the points: of each stretch its first, its lowest and its highest, and a gap if it has one."""
+    if len(points) <= most:
+        return points
+    stretch = -(-len(points) // (most // 4))
+    kept: dict[int, None] = {}
+    for start in range(0, len(points), stretch):
+        places = range(start, min(start + stretch, len(points)))
+        values = [(value, place) for place in places if (value := points[place][1]) is not None]
+        gap = next((place for place in places if points[place][1] is None), None)
+        chosen = {start, *([min(values)[1], max(values)[1]] if values else []), *([] if gap is None else [gap])}
+        kept |= dict.fromkeys(sorted(chosen))
+    return tuple(points[place] for place in dict.fromkeys([*kept, len(points) - 1]))

@@ -1,0 +1,129 @@
+"""Charts of alerts: what a run looked like, made of its timelines, and never prettier than it was."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conformance.charts import alert_charts
+from conformance.contract.load import load
+from conformance.report.chart import MOST_POINTS, Chart, thinned
+from conformance.selftest.judging import ladders
+from conformance.selftest.recording import timelines
+from conformance.timeline.model import Measured, Timeline
+
+CONTRACT = load(None)
+
+
+def drawn(changed: Timeline | None = None) -> dict[str, Chart]:
+    """The charts of the recorded run by their titles, with one timeline in another's place."""
+    seen = dict(timelines()) | ({changed.program: changed} if changed else {})
+    return {chart.title: chart for chart in alert_charts(CONTRACT, seen, ladders())}
+
+
+def kinds(chart: Chart, kind: str) -> list[str]:
+    return [band.label for band in chart.bands if band.kind == kind]
+
+
+def test_every_alert_has_a_chart_of_each_program_of_its_rungs() -> None:
+    """
+    Five alerts; two have a program below their threshold and another above it.
+    """
+    titles = set(drawn())
+
+    assert {title.split()[0] for title in titles} == {alert.name for alert in CONTRACT.alerts}
+    assert {"HighErrorRate in error-rate-below", "HighErrorRate in error-rate-above"} <= titles
+
+
+def test_a_chart_tells_the_story_of_its_alert() -> None:
+    """
+    Pending, then firing, told as firing and as resolved, the phases with their rungs, the threshold.
+    """
+    chart = drawn()["HighErrorRate in error-rate-above"]
+
+    assert (kinds(chart, "pending"), kinds(chart, "firing")) == (["pending"], ["firing"])
+    assert [(mark.kind, mark.label) for mark in chart.marks] == [
+        ("notification", "slack: firing"),
+        ("resolved", "slack: resolved"),
+    ]
+    assert kinds(chart, "phase") == ["quiet", "above 0.11 errors/s", "recovery"]
+    assert [(level.label, level.value) for level in chart.levels] == [("threshold > 0.1", 0.1)]
+    assert max(value for _, value in chart.lines[0].points if value is not None) > 0.1
+
+
+def test_below_its_threshold_nothing_fires_and_nothing_is_told() -> None:
+    """
+    The control makes it pending, no more.
+    """
+    chart = drawn()["HighErrorRate in error-rate-below"]
+
+    assert (kinds(chart, "pending"), kinds(chart, "firing"), chart.marks) == (["pending"], [], ())
+
+
+def test_a_refused_page_is_shown_as_refused() -> None:
+    """
+    A mark for what arrived and was not taken says so.
+    """
+    above = timelines()["error-rate-above"]
+    refused = tuple(replace(each, accepted=False, status=503) for each in above.notifications)
+
+    chart = drawn(replace(above, notifications=refused))["HighErrorRate in error-rate-above"]
+
+    assert chart.marks[0].label == "slack: firing, refused with 503"
+
+
+def test_what_was_not_measured_is_a_gap_and_what_is_no_number_too() -> None:
+    """
+    Nothing is drawn over a hole, and an infinite value is no height.
+    """
+    above = timelines()["error-rate-above"]
+    measured = above.measures["HighErrorRate"]
+    points = [(instant, value) for instant, value in measured.points if not 3 < instant - above.begun < 5]
+    points[0] = (points[0][0], math.inf)
+    holed = replace(above, measures={"HighErrorRate": Measured(query=measured.query, points=tuple(points))})
+
+    chart = drawn(replace(holed))["HighErrorRate in error-rate-above"]
+
+    gaps = [instant - above.begun for instant, value in chart.lines[0].points if value is None]
+    assert gaps[0] < 1
+    assert [gap for gap in gaps if 3 < gap < 5]
+
+
+def test_an_unmeasured_alert_says_so() -> None:
+    """
+    No line, and the reason in words.
+    """
+    chart = drawn(replace(timelines()["error-rate-above"], measures={}))["HighErrorRate in error-rate-above"]
+
+    assert chart.lines == ()
+    assert "the measure had no value" in chart.note
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)), min_size=1, max_size=2_000))
+def test_thinning_hides_no_extreme_and_no_gap(values: list[float | None]) -> None:
+    """
+    The lowest, the highest, the first and the last stay, in order, and a gap stays where there was one.
+    """
+    points = tuple((float(n), value) for n, value in enumerate(values))
+
+    kept = thinned(points)
+
+    numbers = [value for value in values if value is not None]
+    left = [value for _, value in kept if value is not None]
+    assert len(kept) <= MOST_POINTS + 1
+    assert list(kept) == sorted(kept, key=lambda point: point[0])
+    assert (kept[0], kept[-1]) == (points[0], points[-1])
+    assert (min(left), max(left)) == (min(numbers), max(numbers)) if numbers else not left
+    assert (None in values) == any(value is None for _, value in kept)
+
+
+@pytest.mark.parametrize("program", ["memory", "service-down"])
+def test_one_program_with_both_rungs_is_one_chart(program: str) -> None:
+    """
+    A ladder whose rungs are phases of one program is drawn once.
+    """
+    assert len([title for title in drawn() if title.endswith(f" in {program}")]) == 1
