@@ -312,6 +312,29 @@ def test_a_line_on_a_dashboard_at_the_old_number_is_named(
     assert "overview.json, panel 'Errors': draws a line at 0.1, where HighErrorRate stood before" in found.disagreements
 
 
+def test_the_shipped_dashboards_are_held_against_the_changed_rules(
+    promtool: Promtool, bend: Callable[..., Revision], tmp_path: Path
+) -> None:
+    """
+    A line that is not the rule's is named whatever the base had there; with the shipped rules nothing disagrees.
+    """
+    bend(("> 0.1", "> 0.5"))
+    same, changed = (
+        read_revision(
+            name, rules_at=rules_at, contract_at=tmp_path / "bent/documents", dashboards_at=ROOT / "dashboards"
+        )
+        for name, rules_at in (("same", ROOT / "rules"), ("changed", tmp_path / "bent/rules"))
+    )
+
+    quiet = compare(promtool, same, same, incidents=some())
+    found = compare(promtool, changed, changed, incidents=some())
+
+    assert quiet.disagreements == ()
+    (said,) = found.disagreements
+    assert said.startswith("overview.json, line ")
+    assert said.endswith("panel 'Error rate': draws a line at 0.1, and the alert HighErrorRate speaks at 0.5")
+
+
 def test_rules_that_do_not_load_fail_and_do_not_look_silent(
     promtool: Promtool, shipped: Revision, tmp_path: Path
 ) -> None:

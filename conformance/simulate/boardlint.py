@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +49,7 @@ _TAKES_COUNTER: Final = frozenset(
 _COUNTED: Final = frozenset({"rate", "irate", "increase"})
 _LEGEND: Final = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
 _LABEL_VALUES: Final = re.compile(
-    r"^\s*label_values\(\s*(?:(?P<selector>.+)\s*,\s*)?(?P<label>[^,()\s]+)\s*\)\s*$", re.DOTALL
+    r"^\s*label_values\(\s*(?:(?P<selector>.+)\s*,\s*)?(?P<label>[A-Za-z_$][\w${}.]*)\s*\)\s*$", re.DOTALL
 )
 _PROMISED: Final = re.compile(r"\b(?:by|per)\s+([a-z_]+)", re.IGNORECASE)
 _ALERT_LINK: Final = re.compile(
@@ -97,6 +98,10 @@ class Around:
     alert_names: tuple[str, ...] | None = None
     streams: Streams | None = None
     documented: frozenset[str] = frozenset()
+
+    def names(self) -> tuple[str, ...]:
+        """Every name that is exposed or recorded."""
+        return tuple(dict.fromkeys((*self.world.families, *self.exposed, *self.recorded)))
 
     def family(self, name: str) -> Family | None:
         """What is known of a series' metric."""
@@ -422,7 +427,7 @@ def _panels_together(board: Board) -> Iterator[_Said]:
     first: dict[int, Panel] = {}
     for panel in (*board.rows, *board.panels):
         node = panel.node.get("id")
-        if panel.id is None or node is None:
+        if not panel.id or node is None:
             continue
         if panel.id in first:
             other = boards.plain(first[panel.id].title)
@@ -446,18 +451,20 @@ def _overlaps(board: Board) -> Iterator[_Said]:
         folded = id(panel.node) in inside
         groups.setdefault(f"row {panel.row}" if folded else "", []).append(panel)
     for group in groups.values():
-        placed = [(each, each.grid) for each in group if each.grid is not None]
+        placed = [(each, each.grid) for each in group if each.grid]
         for index, (panel, grid) in enumerate(placed):
             x, y, width, height = grid
             node = panel.node.get("gridPos") or panel.node
-            if x < 0 or y < 0 or width < 1 or height < 1 or x + width > 24:
+            if panel.kind != "row" and (x < 0 or y < 0 or width < 1 or height < 1 or x + width > 24):
                 reason = f"{panel.title!r} at {x},{y} with {width} by {height} lies outside of the 24 columns"
                 yield _Said("outside-grid", Weight.ERROR, reason, node)
             for other, (left, top, wide, high) in placed[:index]:
                 if x < left + wide and left < x + width and y < top + high and top < y + height:
                     places = f"{x},{y} {width} by {height} and {left},{top} {wide} by {high}"
                     reason = f"{panel.title!r} lies over {other.title!r}: {places}"
-                    yield _Said("panels-overlap", Weight.ERROR, reason, node)
+                    # A row is moved out of the way when it is drawn.
+                    weight = Weight.WARNING if "row" in {panel.kind, other.kind} else Weight.ERROR
+                    yield _Said("panels-overlap", weight, reason, node)
                     break
 
 
@@ -939,8 +946,8 @@ def _filled(board: Board, expr: str, unknown: str = "x", *, interval: timedelta 
         else:
             values[variable.name] = Verbatim(unknown)
     for use in boards.uses(expr):
-        if use.name.startswith("__") and use.name not in {*_OWN_INTERVALS}:
-            values[use.name] = Verbatim("1")
+        if use.name.startswith("__") and use.name not in _OWN_INTERVALS:
+            values[use.name] = Verbatim("1m" if use.name.startswith("__auto") else "1")
         values.setdefault(use.name, Verbatim(unknown))
     rate = max(4 * _STEP, interval)
     return boards.fill(expr, values, interval=interval, rate_interval=rate, range=timedelta(hours=6))
@@ -1004,11 +1011,21 @@ def _promql(board: Board, panel: Panel, target: Target, node: Json, known: Aroun
         yield from each(query)
 
 
+@lru_cache(maxsize=4096)
+def _closest(name: str, names: tuple[str, ...], cutoff: float = 0.6) -> str:
+    """The known name next to a wrong one; a folder asks for the same ones again and again."""
+    # The comparison is slow, and a slip of the pen changes neither the length much nor both ends.
+    alike = [
+        each for each in names if abs(len(each) - len(name)) <= 8 and (each[:3] == name[:3] or each[-6:] == name[-6:])
+    ]
+    return next(iter(get_close_matches(name, alike, n=1, cutoff=cutoff)), "")
+
+
 def _unknown_metrics(query: _Query) -> Iterator[_Said]:
     known = query.around
     if not known.world.families:
         return
-    names = {*known.world.families, *known.exposed, *known.recorded}
+    names = known.names()
     for selector in query.selectors():
         name = selector.name
         family = known.world.families.get(name)
@@ -1027,15 +1044,17 @@ def _unknown_metrics(query: _Query) -> Iterator[_Said]:
                 reason = f"{name} is exposed and stands in no document: nobody promised to keep it"
                 yield query.said("undocumented-metric", Weight.NOTE, reason, *selector.at)
         elif name.startswith(known.world.prefixes):
-            close = get_close_matches(name, list(names), n=1, cutoff=0.9)
+            close = _closest(name, names, cutoff=0.9)
             if close:
-                reason = f"nothing is known to expose {name}, did you mean {close[0]!r}"
+                reason = f"nothing is known to expose {name}, did you mean {close!r}"
                 yield query.said("unknown-metric", Weight.ERROR, reason, *selector.at)
             elif name.startswith(("pg_", "redis_", "container_", "machine_")):
                 reason = f"no exporter of the documented stack was seen to expose {name}"
                 yield query.said("unseen-metric", Weight.WARNING, reason, *selector.at)
         else:
-            reason = f"nothing exposes or records {name}{near(name, names)}: the panel stays empty"
+            close = _closest(name, names)
+            meant = f", did you mean {close!r}" if close else ""
+            reason = f"nothing exposes or records {name}{meant}: the panel stays empty"
             yield query.said("unknown-metric", Weight.ERROR, reason, *selector.at)
 
 

@@ -23,14 +23,15 @@ import yaml
 from conformance.contract.load import load as load_contract
 from conformance.contract.model import AlertForm, Contract
 from conformance.contract.parse import ContractError
-from conformance.simulate import lint, stories
+from conformance.simulate import boardlint, lint, stories
 from conformance.simulate.incidents import LADDERS, Incident, ladders
 from conformance.simulate.incidents import incidents as written_incidents
 from conformance.simulate.judge_mutants import Routes, RoutesError, broken_routes
 from conformance.simulate.kept import Missed
 from conformance.simulate.promtool import Promtool
 from conformance.simulate.result import Outcome, Threshold
-from fixtures.language import promql, rules
+from fixtures.language import boards, promql, rules
+from fixtures.language.boards import BoardError
 from fixtures.language.durations import format_duration
 from fixtures.language.promql import PromqlError
 from fixtures.language.rules import AlertRule, RecordingRule, RuleFile
@@ -84,7 +85,7 @@ def read_revision(
             contract = load_contract(contract_at)
         except ContractError as error:
             wrong = str(error)
-    boards = sorted(dashboards_at.rglob("*.json")) if dashboards_at is not None and dashboards_at.is_dir() else []
+    found = sorted(dashboards_at.rglob("*.json")) if dashboards_at is not None and dashboards_at.is_dir() else []
     return Revision(
         name=name,
         files=files,
@@ -92,7 +93,7 @@ def read_revision(
         contract=contract,
         contract_error=wrong,
         dashboards={
-            board.name: board.read_text(encoding="utf-8") for board in boards if board.stat().st_size <= _MAX_DASHBOARD
+            board.name: board.read_text(encoding="utf-8") for board in found if board.stat().st_size <= _MAX_DASHBOARD
         },
         problems=problems,
     )
@@ -286,7 +287,7 @@ def compare(
         history=tuple(history),
         history_note=history_note,
         contradictions=(*_unloaded(head, whole[1]), *contradictions(head, head_thresholds, amtool)),
-        disagreements=tuple(_dashboards(base, head)),
+        disagreements=(*_dashboards(base, head), *_drawn(head)),
         unmeasured=tuple(_unmeasured(base, head_thresholds, told=(whole[0], before, after))),
         untouched=_untouched(head, incidents),
         incidents=len(told),
@@ -862,6 +863,20 @@ def _dashboards(base: Revision, head: Revision) -> Iterator[str]:
                 if names & {each for expr in exprs for each in re.findall(r"[A-Za-z_:][A-Za-z0-9_:]*", expr)}:
                     for step in steps & gone:
                         yield f"{board}, panel '{panel}': draws a line at {step:g}, where {name} stood before"
+
+
+def _drawn(head: Revision) -> Iterator[str]:
+    """What the dashboards draw or link beside the rules as they are now, whatever stood there before."""
+    read = []
+    for name, text in head.dashboards.items():
+        try:
+            read += [boards.load(text, file=name)] if boards.is_board(text) else []
+        except BoardError as error:
+            yield f"{name}, line {error.line}: cannot be read: {error.message}"
+    for each in boardlint.check(read, boardlint.around(head.contract, head.files)):
+        linked = each.check == "link-to-nothing" and "no alert is called" in each.reason
+        if each.check == "threshold-differs" or linked:
+            yield f"{each.file}, line {each.line}, panel '{each.rule}': {each.reason.removeprefix(f'{each.rule}: ')}"
 
 
 def _constants(expr: str) -> set[float]:
