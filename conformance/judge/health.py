@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from conformance.judge.verdict import Finding, broken, holds, unproven
 from fixtures.core import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from conformance.contract.model import Health, ProbePromise
     from conformance.judge.verdict import Verdict
@@ -677,12 +678,9 @@ def _windows(
         if (since := story.document(gone.from_)) > free:
             windows.append(_Window(routed=True, start=free, end=since, why="what it needs is there"))
         free = max(free, story.document(gone.back) + in_by)
-        # What was asked before and answered after may have been answered well.
-        told = [
-            story.document(look.sent)
-            for look in story.seen.at("GET", promise.shipped_path)
-            if gone.start <= look.sent and look.finished <= gone.end
-        ]
+        # Up to the first that was answered when it was back: that one may have been answered well.
+        asked = [look for look in story.seen.at("GET", promise.shipped_path) if gone.start <= look.sent < gone.end]
+        told = [story.document(look.sent) for look in takewhile(_over_by(gone.end), asked)]
         start = story.document(gone.start) + out_by
         if told and told[-1] > start:
             said = f"{gone.name} {gone.manner.past}"
@@ -691,6 +689,10 @@ def _windows(
             short.append(f"while {gone.name} {gone.manner.past}")
     windows.append(_Window(routed=True, start=free, end=ended, why="all that it needs is back"))
     return windows, short
+
+
+def _over_by(end: float) -> Callable[[Look], bool]:
+    return lambda look: look.finished <= end
 
 
 def _contrary(turns: Sequence[Turn], window: _Window, ended: float) -> Turn | None:

@@ -529,6 +529,24 @@ def idle(seen: Timeline, seconds: Callable[[float], float]) -> Timeline:
     return replace(seen, health=replace(seen.health, control=control))
 
 
+def test_what_was_answered_when_it_was_back_ends_what_is_sure() -> None:
+    """
+    A question that a dependency answers once it is thawed may put the gateway back into rotation a moment early.
+    """
+    thawed = PHASES[1].end
+
+    def change(answer: Answer, _: str, at: float) -> Answer:
+        if not thawed - 0.55 < at < thawed:
+            return answer
+        # The first is answered when all is well again; those behind it at once, with what they find.
+        first = at < thawed - 0.35
+        return Answer(status=200, seconds=thawed - at + 0.01) if first else Answer(status=503, seconds=0.002)
+
+    verdicts = judged(timeline(on("/ready", change)(honest)))
+
+    assert verdicts["probe/ready/rotation"].status is Status.HOLDS, verdicts["probe/ready/rotation"].text()
+
+
 LATE = (
     "live waits for Redis",
     "live is slow",
