@@ -40,6 +40,10 @@ ROUNDING = 0.005
 """Seconds by which a service's duration may exceed its client's: two clocks, and whole milliseconds."""
 OVERHEAD = 2.0
 """Seconds that a single request may have spent outside the service: on a busy machine half a second was seen."""
+BUSY = 0.25
+"""A client that sends a request these seconds after it was due runs on a machine too busy to measure another by."""
+BESIDE = 0.5
+"""Seconds around a request in which the client's own lateness is looked at."""
 SHARE = 0.1
 """Of a client's latency, the least that the service's own duration is, at the median of many: a half is usual."""
 REPORTED = 0.002
@@ -299,7 +303,7 @@ def agrees(timeline: Timeline) -> Verdict:
     assert seen is not None, "the premises say so"
     if reasons := _store_premises(seen):
         return unproven(clause, "; ".join(reasons))
-    faults, durations = _compared(timeline, seen)
+    faults, durations, doubts = _compared(timeline, seen)
     requests = [request for request in timeline.ledger.requests if request.status is not None]
     for outcome, shares in durations.items():
         if (share := quantile(0.5, shares)) < SHARE:
@@ -313,6 +317,8 @@ def agrees(timeline: Timeline) -> Verdict:
     if faults.expected:
         findings = faults.findings(clients=clients, query=seen.query)
         return broken(clause, faults.reason(), *findings, observations=sum(faults.count.values()))
+    if doubts:
+        return unproven(clause, f"{len(doubts)} requests or lines were late with the machine; the first: {doubts[0]}")
     median = quantile(0.5, [share for shares in durations.values() for share in shares])
     return holds(
         clause,
@@ -321,11 +327,16 @@ def agrees(timeline: Timeline) -> Verdict:
     )
 
 
-def _compared(timeline: Timeline, seen: LogsSeen) -> tuple[_Faults, dict[Outcome, list[float]]]:
-    """Where lines and ledger differ; by outcome, the share of the client's latency that each line tells."""
+def _compared(timeline: Timeline, seen: LogsSeen) -> tuple[_Faults, dict[Outcome, list[float]], list[str]]:
+    """
+    Where lines and ledger differ; by outcome, the share of the client's latency that each line tells; what is doubtful.
+
+    Time that a request spent outside the service is no fault of the service's while the client was late itself.
+    """
     kept = _finished(seen.kept)
     written = kept if seen.written is None else _finished(seen.written)
     faults, one = _Faults(), "exactly one line that the request is finished"
+    doubts: list[str] = []
     durations: dict[Outcome, list[float]] = defaultdict(list)
     for request in timeline.ledger.requests:
         if request.status is None:
@@ -341,6 +352,10 @@ def _compared(timeline: Timeline, seen: LogsSeen) -> tuple[_Faults, dict[Outcome
         elif request.request_id not in kept:
             faults.add("a line that the log store lost", f"{one} in the log store", f"none for {name}", text[:SHOWN])
         for kind, expected, observed in _disagreements(timeline, request, record):
+            if kind in _WAITED and (lateness := _lateness(timeline, request)) > BUSY:
+                said = f"expected {expected}, observed {observed} for {name}"
+                doubts.append(f"{said}; meanwhile a request went out {lateness:.2f} s after it was due")
+                continue
             faults.add(kind, expected, f"{observed} for {name}", text[:SHOWN])
         duration = _seconds(record, timeline.tempo)
         if duration is not None and request.latency > 0:
@@ -349,7 +364,18 @@ def _compared(timeline: Timeline, seen: LogsSeen) -> tuple[_Faults, dict[Outcome
     for name, lines in {**written, **kept}.items():
         if name not in sent:
             faults.add("a line of no request", "lines of requests that were sent", name, lines[0][0][:SHOWN])
-    return faults, durations
+    return faults, durations, doubts
+
+
+_WAITED = frozenset({"a duration without the wait", "a late line"})
+"""What also happens to a sound service whose machine is too busy."""
+
+
+def _lateness(timeline: Timeline, request: Request) -> float:
+    """By how many seconds requests went out after they were due, at most, while this one was under way."""
+    begun, ended = request.sent - BESIDE, request.finished + BESIDE
+    near = [each.sent - each.due for each in timeline.ledger.requests if each.due <= ended and each.sent >= begun]
+    return max(near, default=0.0)
 
 
 def _finished(lines: Iterable[Line]) -> dict[str, list[tuple[str, Mapping[str, Any]]]]:
@@ -417,7 +443,9 @@ def _lasted(timeline: Timeline, request: Request, record: Mapping[str, Any]) -> 
     least, most = request.latency - OVERHEAD, request.latency + ROUNDING
     expected = f"{1000 * max(0.0, least):.1f} to {1000 * most:.1f} ms as its client saw it"
     said = f"{1000 * duration:.1f} ms (duration_ms {record['duration_ms']:g} at tempo {tempo:g})"
-    if not least <= duration <= most:
+    if duration < least:
+        yield "a duration without the wait", expected, said
+    elif duration > most:
         yield "another duration", expected, said
     elif request.reported_ms is not None and abs(request.reported_ms / 1000 / tempo - duration) > REPORTED:
         yield "another duration than the answer's", f"{request.reported_ms:g} ms as answered", said

@@ -1012,3 +1012,42 @@ def test_each_query_has_planted_lines_on_both_sides(name: str, tmp_path: Path) -
     sides = {(each.wrapped, judges.selected(selection, judges._record(each.text))) for each in planted}
 
     assert sides == {(False, False), (False, True), (True, False), (True, True)}
+
+
+def _waiting(*, late: float) -> Timeline:
+    """
+    The record, with one answer that came three seconds later, and the requests meanwhile sent as late as told.
+    """
+
+    def changed(request: Request) -> Request:
+        if request is FIRST:
+            return replace(request, finished=request.finished + 3)
+        meanwhile = FIRST.sent < request.sent < FIRST.finished + 3
+        return replace(request, due=request.sent - late) if meanwhile else request
+
+    return replace(SOUND, ledger=replace(SOUND.ledger, requests=tuple(map(changed, SOUND.ledger.requests))))
+
+
+def test_a_wait_outside_of_the_service_is_its_fault_unless_the_client_was_late_itself() -> None:
+    """
+    A duration without the wait that its client had is broken; on a machine that is too busy to send, unproven.
+    """
+    calm, busy = (judged(_waiting(late=late))[LEDGER] for late in (0.0, 0.4))
+
+    assert calm.status is Status.BROKEN
+    assert calm.reason == "a duration without the wait"
+    assert busy.status is Status.UNPROVEN
+    assert "meanwhile a request went out 0.40 s after it was due" in busy.reason
+
+
+def test_a_busy_machine_excuses_no_other_fault() -> None:
+    """
+    What a line says wrongly stays broken, however late the client was.
+    """
+    late = _waiting(late=0.4)
+    seen = replace(late, logs=records(fields(status="error"), only=of(FIRST)).logs)
+
+    found = judged(seen)[LEDGER]
+
+    assert found.status is Status.BROKEN
+    assert "another outcome" in found.reason
