@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from conformance import ci
+from conformance import ci, compare
 from conformance.charts import charts
 from conformance.contract.load import SHIPPED
 from conformance.judge.ladder import measured
@@ -281,12 +281,20 @@ class Run:
 
     def _write(self) -> None:
         assert self._report is not None, "it was built before"
-        write_all(self._report, self.directory.path, self.redactor)
+        write_all(self._report, self.directory.path, self.redactor, self._earlier(self._report))
         ci.write(self._report, self.directory.path, self._options.find, self.redactor, os.environ)
         masked = mask(self.directory.path, self.redactor) if self._stage is not None else []
         if masked:
             names = ", ".join(self.directory.relative(path) for path in masked)
             self._notes.append(f"masked: a credential of this run was written into {names}")
+
+    def _earlier(self, report: Report) -> tuple[str, Report] | None:
+        """The run before this one; a folder that the user chose may stand among anybody's runs."""
+        beside = self.directory.path.parent
+        if beside.resolve() != compare.RUNS.resolve():
+            return None
+        found = compare.previous(report, beside)
+        return (found[0].name, found[1]) if found else None
 
     def _thresholds(self, timelines: Mapping[str, Timeline]) -> tuple[ThresholdRow, ...]:
         """What each ladder told apart, where both its programs were performed to their end."""

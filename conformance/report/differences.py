@@ -20,7 +20,7 @@ _MOST_NAMES = 6
 def text(made: Changes, *, before: str, after: str, width: int = 120) -> str:
     """The whole comparison; the last line says whether anything got worse. No line is longer than `width`."""
     lines = [f"before  {made.before:<14} {before}", f"after   {made.after:<14} {after}"]
-    for title, rows in _sections(made):
+    for title, rows in sections(made):
         lines += ["", title, *_columns(rows, width)]
     lines += ["", _last(made)]
     return "\n".join(_cut(plain(line), width) for line in lines) + "\n"
@@ -29,7 +29,7 @@ def text(made: Changes, *, before: str, after: str, width: int = 120) -> str:
 def markdown(made: Changes, *, before: str, after: str) -> str:
     """The same, to be pasted."""
     lines = [f"### Monitoring: {made.before} → {made.after}", "", f"{code(before)} → {code(after)}", ""]
-    for title, rows in _sections(made):
+    for title, rows in sections(made):
         head, *cells = rows
         lines += [f"**{title}**", "", *table(head, [tuple(prose(cell) for cell in row) for row in cells])]
     return "\n".join([*lines, _last(made)]) + "\n"
@@ -40,7 +40,8 @@ def _cut(line: str, width: int) -> str:
     return line if len(line) <= width else line[: max(width - 1, 0)].rstrip() + "…"
 
 
-def _sections(made: Changes) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+def sections(made: Changes) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+    """Each kind of difference that there is: its title and its table, the head first."""
     if made.facts:
         rows = [(each.what, each.before, each.after) for each in made.facts]
         yield "run otherwise", [("", "before", "after"), *rows]

@@ -8,14 +8,19 @@ from urllib.parse import quote
 
 from conformance.contract.model import Level
 from conformance.judge.verdict import Status
-from conformance.report import matrix
+from conformance.report import differences, matrix
 from conformance.report.clean import clip, count, cut
+from conformance.report.compare import changes
+from conformance.report.figure import figures, key, summary
+from conformance.report.style import STYLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from conformance.report.chart import Chart
+    from conformance.report.figure import Figure
     from conformance.report.matrix import Group, Row
-    from conformance.report.record import ClauseRow, Report
+    from conformance.report.record import ClauseRow, Report, ThresholdRow
 
 _LONGEST = 4_000
 _MOST_FINDINGS = 20
@@ -24,11 +29,15 @@ _LONGEST_SUMMARY = 300
 _NARROW = {Status.UNSUPPORTED: "unsup&shy;ported"}
 _OPEN_AT_MOST = 12
 """So many things not proven are shown unfolded; more would bury the matrix."""
+_MOST_SHOWN_AGAIN = 2
+"""Drawings shown beside a broken clause; the others stand with their alert."""
 
 
-def render(report: Report) -> str:
-    """The whole page."""
+def render(report: Report, earlier: tuple[str, Report] | None = None) -> str:
+    """The whole page; `earlier` is the run before, with its name, to tell what differs."""
     title = f"Monitoring conformance: {report.result}"
+    drawn = figures(report.charts)
+    differs = _differs(report, *earlier) if earlier else ""
     return "\n".join(
         (
             "<!doctype html>",
@@ -40,13 +49,16 @@ def render(report: Report) -> str:
             # Whatever a hostile value might become, the page loads nothing and runs nothing.
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
             f"<title>{_text(title)}</title>",
-            f"<style>{_STYLE}</style>",
+            f"<style>{STYLE}</style>",
             "</head>",
             "<body>",
-            *_header(report),
+            *_header(report, differs=bool(differs)),
             "<main>",
-            *_not_proven(report),
+            *_not_proven(report, drawn),
             *_matrix(report),
+            differs,
+            *_alerts(report, drawn),
+            *_panels(report, drawn),
             *_clauses(report),
             *_thresholds(report),
             *_components(report),
@@ -59,7 +71,7 @@ def render(report: Report) -> str:
     )
 
 
-def _header(report: Report) -> Iterator[str]:
+def _header(report: Report, *, differs: bool) -> Iterator[str]:
     yield f'<header class="{report.result}">'
     yield '<p class="eyebrow">Monitoring conformance</p>'
     yield f"<h1>{report.result.capitalize()}</h1>"
@@ -72,8 +84,13 @@ def _header(report: Report) -> Iterator[str]:
     yield '<dl class="facts">'
     yield from (f"<div><dt>{label}</dt><dd>{_text(text)}</dd></div>" for label, text in matrix.facts(report))
     yield "</dl>"
-    yield "<nav>"
-    places = [("not-proven", "Not proven"), ("matrix", "By signal"), ("clauses", "Clauses")]
+    yield '<nav aria-label="Parts of this page">'
+    places = [("not-proven", "Not proven")]
+    places += [("matrix", "By signal")]
+    places += [("differs", "What differs")] if differs else []
+    places += [("alerts", "Alerts")] if _of_alerts(report.charts) else []
+    places += [("panels", "Panels")] if len(_of_alerts(report.charts)) < len(report.charts) else []
+    places += [("clauses", "Clauses")]
     places += [("thresholds", "Thresholds")] if report.thresholds else []
     places += [("components", "Components"), ("repeat", "Repeat")]
     yield from (f'<a href="#{place}">{label}</a>' for place, label in places)
@@ -81,17 +98,17 @@ def _header(report: Report) -> Iterator[str]:
     yield "</header>"
 
 
-def _not_proven(report: Report) -> Iterator[str]:
+def _not_proven(report: Report, drawn: Sequence[Figure]) -> Iterator[str]:
     yield '<section id="not-proven"><h2>Not proven</h2>'
     groups = matrix.not_proven(report)
     if not groups:
         yield f'<p class="quiet">{"Every clause holds." if report.clauses else "There is no clause to prove."}</p>'
     for number, group in enumerate(groups):
-        yield from _group(group, unfolded=number < _OPEN_AT_MOST and group.status is Status.BROKEN)
+        yield from _group(group, drawn, unfolded=number < _OPEN_AT_MOST and group.status is Status.BROKEN)
     yield "</section>"
 
 
-def _group(group: Group, *, unfolded: bool) -> Iterator[str]:
+def _group(group: Group, drawn: Sequence[Figure], *, unfolded: bool) -> Iterator[str]:
     first = group.clauses[0]
     several = len(group.clauses) > 1
     name = count(len(group.clauses), "clause") if several else _id(first.id)
@@ -103,7 +120,8 @@ def _group(group: Group, *, unfolded: bool) -> Iterator[str]:
         yield from (f"<li>{_id(row.id)}</li>" for row in group.clauses)
         yield "</ul>"
     else:
-        yield from _body(first, with_reason=len(first.reason) > _LONGEST_SUMMARY)
+        shown = [figure for figure in drawn if figure.about(first.id)] if unfolded else []
+        yield from _body(first, with_reason=len(first.reason) > _LONGEST_SUMMARY, shown=shown[:_MOST_SHOWN_AGAIN])
     yield "</details>"
 
 
@@ -113,7 +131,8 @@ def _matrix(report: Report) -> Iterator[str]:
     if not rows:
         yield '<p class="quiet">The contract has no clause.</p>'
     else:
-        yield '<div class="scroll" tabindex="0"><table class="matrix"><thead><tr><th scope="col">signal</th>'
+        yield '<div class="scroll" tabindex="0" role="group" aria-label="clauses by signal">'
+        yield '<table class="matrix"><thead><tr><th scope="col">signal</th>'
         yield from (f'<th scope="col" class="n">{_NARROW.get(status, status)}</th>' for status in matrix.STATUSES)
         yield '<th scope="col" class="share"><span class="hidden">share</span></th></tr></thead><tbody>'
         for row in rows:
@@ -151,7 +170,7 @@ def _clauses(report: Report) -> Iterator[str]:
     yield "</div></section>"
 
 
-def _body(clause: ClauseRow, *, with_reason: bool = True) -> Iterator[str]:
+def _body(clause: ClauseRow, *, with_reason: bool = True, shown: Sequence[Figure] = ()) -> Iterator[str]:
     yield '<div class="body">'
     yield f'<p class="promise">{_text(clause.promise)}</p>'
     yield f'<p class="quiet">{_text(clause.document)} · {clause.level} · {_observed(clause)}</p>'
@@ -160,12 +179,17 @@ def _body(clause: ClauseRow, *, with_reason: bool = True) -> Iterator[str]:
     for finding in clause.findings[:_MOST_FINDINGS]:
         yield '<dl class="finding">'
         for label, text in matrix.finding_lines(finding):
-            shown = f"<code>{_text(text)}</code>" if label in ("query", "location") else _text(text)
-            yield f'<div class="{label}"><dt>{label}</dt><dd>{shown}</dd></div>'
+            line = f"<code>{_text(text)}</code>" if label in ("query", "location") else _text(text)
+            yield f'<div class="{label}"><dt>{label}</dt><dd>{line}</dd></div>'
         yield "</dl>"
     if len(clause.findings) > _MOST_FINDINGS:
         more = count(len(clause.findings) - _MOST_FINDINGS, "finding")
         yield f'<p class="quiet">{more} more in report.json</p>'
+    if shown:
+        yield '<div class="charts">'
+        for figure in shown:
+            yield from figure.again()
+        yield "</div>"
     if clause.evidence:
         yield f'<p class="quiet">evidence: {", ".join(_link(path) for path in clause.evidence)}</p>'
     if clause.again:
@@ -173,18 +197,98 @@ def _body(clause: ClauseRow, *, with_reason: bool = True) -> Iterator[str]:
     yield "</div>"
 
 
+def _of_alerts(charts: Sequence[Chart]) -> list[Chart]:
+    return [chart for chart in charts if chart.about.startswith("alert/")]
+
+
+def _alerts(report: Report, drawn: Sequence[Figure]) -> Iterator[str]:
+    wanted = _of_alerts(report.charts)
+    if not wanted:
+        return
+    yield f'<section id="alerts"><h2>Alerts</h2>{key()}'
+    own = [figure for figure in drawn if figure.chart in wanted]
+    for about in dict.fromkeys(figure.chart.about for figure in own):
+        yield f"<h3>{_text(cut(about.removeprefix('alert/'), _LONGEST_SUMMARY))}{_became(report, about)}</h3>"
+        for row in report.thresholds:
+            if f"alert/{row.alert}" == about:
+                yield f'<p class="quiet">{_text(_told_apart(row))}</p>'
+        yield '<div class="charts">'
+        for figure in own:
+            if figure.chart.about == about:
+                yield from figure.lines
+        yield "</div>"
+    yield from _left_out(len(wanted) - len(own))
+    yield "</section>"
+
+
+def _panels(report: Report, drawn: Sequence[Figure]) -> Iterator[str]:
+    alerts = _of_alerts(report.charts)
+    own = [figure for figure in drawn if figure.chart not in alerts]
+    wanted = len(report.charts) - len(alerts)
+    if not wanted:
+        return
+    yield '<section id="panels"><h2>Panels</h2>'
+    boards: dict[str, list[Figure]] = {}
+    for figure in own:
+        boards.setdefault(figure.chart.about.split("/")[1:2][0] if "/" in figure.chart.about else "", []).append(figure)
+    for board, held in boards.items():
+        yield f"<h3>{_text(cut(board, _LONGEST_SUMMARY)) or 'Others'}{_became(report, f'dashboard/{board}')}</h3>"
+        yield '<div class="charts small">'
+        for figure in held:
+            yield from figure.lines
+        yield "</div>"
+    yield from _left_out(wanted - len(own))
+    yield "</section>"
+
+
+def _became(report: Report, about: str) -> str:
+    rows = [row for row in report.clauses if row.id == about or row.id.startswith(f"{about}/")]
+    if not rows:
+        return ""
+    worst = max((row.status for row in rows), key=list(Status).index)
+    return f' <span class="chip {worst}">{_text(summary(rows))}</span>'
+
+
+def _told_apart(row: ThresholdRow) -> str:
+    # The columns of the table of thresholds, as a sentence beside the pictures.
+    cells = dict(zip(matrix.THRESHOLD_COLUMNS, matrix.threshold_cells(row), strict=True))
+    parts = [f"{name} {cells[name]}" for name in matrix.THRESHOLD_COLUMNS[2:] if cells[name] and name != "notes"]
+    return f"{cells['tier']}: {', '.join(parts)}"
+
+
+def _left_out(number: int) -> Iterator[str]:
+    if number:
+        yield f'<p class="quiet">{count(number, "chart")} more in report.json</p>'
+
+
+def _differs(report: Report, name: str, earlier: Report) -> str:
+    made = changes(earlier, report)
+    lines = ['<section id="differs"><h2>What differs from the run before</h2>']
+    if made.nothing:
+        lines.append(f'<p class="quiet">Nothing: {count(made.same, "clause")} as in {_id(name)}.</p>')
+    else:
+        lines.append(f'<p class="quiet">{_id(name)}: {earlier.result}; this run: {report.result}.</p>')
+        for title, (head, *rows) in differences.sections(made):
+            unfolded = " open" if len(rows) <= _OPEN_AT_MOST else ""
+            lines.append(f'<details class="plain"{unfolded}><summary>{_text(title.capitalize())}</summary>')
+            lines += _table([cell or ("what" if at == 0 else "by") for at, cell in enumerate(head)], rows, title)
+            lines.append("</details>")
+    return "\n".join([*lines, "</section>"])
+
+
 def _thresholds(report: Report) -> Iterator[str]:
     if report.thresholds:
         yield '<section id="thresholds"><h2>Thresholds</h2>'
         head, *rows = matrix.thresholds(report)
-        yield from _table(head, rows)
+        yield from _table(head, rows, "thresholds")
         yield "</section>"
 
 
 def _components(report: Report) -> Iterator[str]:
     yield '<section id="components"><h2>Components</h2>'
     if report.components:
-        yield from _table(matrix.COMPONENT_COLUMNS, [matrix.component_cells(row) for row in report.components])
+        cells = [matrix.component_cells(row) for row in report.components]
+        yield from _table(matrix.COMPONENT_COLUMNS, cells, "components")
     else:
         yield '<p class="quiet">Nothing stood: this run judged what was recorded or written down.</p>'
     yield "</section>"
@@ -203,8 +307,8 @@ def _run(report: Report) -> Iterator[str]:
     yield "</section>"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield '<div class="scroll" tabindex="0"><table><thead><tr>'
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], name: str) -> Iterator[str]:
+    yield f'<div class="scroll" tabindex="0" role="group" aria-label="{_text(name)}"><table><thead><tr>'
     yield from (f'<th scope="col">{_text(cell)}</th>' for cell in head)
     yield "</tr></thead><tbody>"
     for first, *others in rows:
@@ -237,116 +341,3 @@ def _link(path: str) -> str:
 
 def _text(text: str) -> str:
     return html.escape(clip(text, _LONGEST))
-
-
-_STYLE = """
-:root {
-  color-scheme: light dark;
-  --page: #f6f7f9; --card: #fff; --ink: #1c2128; --quiet: #59636e; --line: #d8dee4; --code: #eef1f4; --link: #0757ba;
-  --holds: #1a7f37; --broken: #c4232b; --unproven: #8a5a00; --unsupported: #4f5b93;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --page: #0e1116; --card: #161b22; --ink: #e3e8ee; --quiet: #9aa4b0; --line: #2d343d; --code: #222933;
-    --link: #79b5ff; --holds: #46b958; --broken: #ff7a75; --unproven: #dba52f; --unsupported: #a3aef2;
-  }
-}
-* { box-sizing: border-box; }
-html { -webkit-text-size-adjust: 100%; }
-body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-header, main { max-width: 68rem; margin: 0 auto; padding: 0 1.25rem; }
-header { padding-top: 2rem; }
-.eyebrow { margin: 0; color: var(--quiet); }
-h1 { margin: 0; font-size: 2.25rem; line-height: 1.2; letter-spacing: -.01em; }
-.conformant h1 { color: var(--holds); }
-.nonconformant h1 { color: var(--broken); }
-.partial h1 { color: var(--unproven); }
-.tally { margin: .25rem 0 0; font-size: 1.15rem; }
-.why { margin: .75rem 0 0; padding-left: 1.25rem; overflow-wrap: anywhere; }
-.why li { margin: .15rem 0; }
-.facts { display: flex; flex-wrap: wrap; gap: .75rem 2rem; margin: 1.25rem 0; }
-dt { color: var(--quiet); font-size: .85rem; }
-dd { margin: 0; overflow-wrap: anywhere; white-space: pre-wrap; }
-nav { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; padding: .6rem 0; border-block: 1px solid var(--line); }
-a { color: var(--link); text-underline-offset: .15em; }
-nav a { text-decoration: none; padding: .2rem 0; }
-nav a:hover { text-decoration: underline; }
-h2 { margin: 2.25rem 0 .75rem; font-size: 1.3rem; }
-.quiet, small { color: var(--quiet); font-size: .9rem; }
-code, pre { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .88em; overflow-wrap: anywhere; }
-pre { margin: .5rem 0; padding: .6rem .8rem; background: var(--code); border-radius: 6px; white-space: pre-wrap; }
-details.card, .list { background: var(--card); border: 1px solid var(--line); border-radius: 8px; margin: .5rem 0; }
-details.card { border-left: 4px solid; }
-details.signal + details.signal { border-top: 1px solid var(--line); }
-details.clause > summary { padding-left: 2.1rem; }
-details.broken { border-left-color: var(--broken); }
-details.unproven { border-left-color: var(--unproven); }
-details.unsupported { border-left-color: var(--unsupported); }
-details.clause { border-top: 1px solid var(--line); }
-summary {
-  display: flex; flex-wrap: wrap; gap: .15rem .75rem; align-items: baseline; padding: .6rem .9rem; cursor: pointer;
-  list-style: none;
-}
-summary::-webkit-details-marker { display: none; }
-summary::before { content: "+"; width: .8em; color: var(--quiet); font-family: monospace; }
-details[open] > summary::before { content: "\\2212"; }
-summary:hover { background: color-mix(in srgb, var(--code) 60%, transparent); }
-:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
-.name { font-weight: 600; overflow-wrap: anywhere; min-width: 0; }
-.clause .name { font-weight: 400; }
-.reason { color: var(--quiet); flex: 1 1 10rem; overflow-wrap: anywhere; }
-.chip { min-width: 7.4rem; font-size: .85rem; font-weight: 600; }
-.chip::before { content: ""; display: inline-block; width: .6em; height: .6em; margin-right: .45em; border-radius: 50%;
-  background: currentColor; }
-.chip.broken::before { border-radius: 0; }
-.chip.unproven::before { background: none; border: 2px solid; }
-.chip.unsupported::before { height: 2px; vertical-align: middle; border-radius: 0; }
-.chip.holds, td.holds { color: var(--holds); }
-.chip.broken, td.broken { color: var(--broken); }
-.chip.unproven, td.unproven { color: var(--unproven); }
-.chip.unsupported, td.unsupported { color: var(--unsupported); }
-.body { padding: 0 .9rem .8rem 2.45rem; }
-.clause .body { padding-left: 3.65rem; }
-.body p { margin: .35rem 0; overflow-wrap: anywhere; white-space: pre-wrap; }
-.promise { font-size: 1.02rem; }
-.ids { margin: 0; padding: 0 .9rem .8rem 3.6rem; columns: 22rem; }
-.finding { margin: .6rem 0; padding: .5rem .8rem; background: var(--code); border-radius: 6px; }
-.finding div { display: grid; grid-template-columns: 5.5rem 1fr; gap: .75rem; }
-.finding dt { line-height: 1.75; }
-.scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
-table { width: 100%; border-collapse: collapse; font-size: .95rem; }
-th, td { padding: .4rem .9rem; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
-thead th { border-top: 0; color: var(--quiet); font-weight: 500; font-size: .85rem; white-space: nowrap; }
-tbody th { font-weight: 500; }
-#thresholds :is(th, td) { padding-inline: .55rem; }
-#thresholds td:last-child { min-width: 11rem; }
-.n { text-align: right; font-variant-numeric: tabular-nums; }
-td.n { font-weight: 600; }
-td.none { color: var(--quiet); font-weight: 400; }
-.share { width: 35%; vertical-align: middle; }
-.bar { display: flex; gap: 2px; height: .55rem; border-radius: 3px; overflow: hidden; }
-.bar i { min-width: 3px; }
-.bar .holds { background: var(--holds); }
-.bar .broken { background: var(--broken); }
-.bar .unproven { background: var(--unproven); }
-.bar .unsupported { background: var(--unsupported); }
-.hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-main { padding-bottom: 4rem; }
-@media (max-width: 40rem) {
-  header, main { padding-inline: 1rem; }
-  header { padding-top: 1.25rem; }
-  h1 { font-size: 1.9rem; }
-  .body, .clause .body { padding-left: .9rem; }
-  details.clause > summary { padding-left: .9rem; }
-  .ids { padding-left: 2rem; }
-  .finding div { grid-template-columns: 1fr; gap: 0; margin-bottom: .4rem; }
-  .matrix th, .matrix td { padding-inline: .5rem; }
-  .matrix .share { display: none; }
-  .matrix thead th { font-size: .75rem; white-space: normal; }
-  .card .reason { flex-basis: 100%; }
-}
-@media print {
-  nav { display: none; }
-  details.card, .scroll { break-inside: avoid; }
-}
-"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from typing import TYPE_CHECKING
 
 from conformance.report import brief, html, junit, markdown
@@ -27,16 +28,20 @@ WRITERS: Mapping[str, Callable[[Report], str]] = {
 }
 
 
-def write_all(report: Report, folder: Path, redactor: Redactor) -> list[Path]:
+def write_all(
+    report: Report, folder: Path, redactor: Redactor, earlier: tuple[str, Report] | None = None
+) -> list[Path]:
     """
-    Write every file of the report below `folder` and return them.
+    Write every file of the report below `folder` and return them; the page tells what differs from the `earlier` run.
 
     Raises ReportError naming each file that could not be written, after all were tried.
     """
     # Secrets go before anything is cut or escaped, and once more from the finished text.
     shown = map_texts(redactor.value(report), clip)
     written, failures = [], []
-    for name, render in WRITERS.items():
+    page = functools.partial(html.render, earlier=earlier)
+    writers: dict[str, Callable[[Report], str]] = {**WRITERS, "report.html": page}
+    for name, render in writers.items():
         path = folder / name
         try:
             _write(path, redactor.text(render(shown)))
