@@ -22,6 +22,7 @@ from conformance.observe.gather import Backends, Deed, timeline
 from conformance.observe.planted import labels, plant
 from conformance.observe.prometheus import Prometheus
 from conformance.observe.traces import SentSpan
+from conformance.tiers import Replayer
 from conformance.timeline import store
 from conformance.timeline.health import HealthSeen
 from conformance.timeline.logs import PLANTED, QUIET, RUN, Question
@@ -96,6 +97,8 @@ class Stage:
     ) -> None:
         self._subjects = subjects or {}
         self._ladders = tuple(ladders)
+        self._measured = {name for ladder in ladders for name in (ladder.below, ladder.above)}
+        self._replayer = Replayer(contract)
         self._programs = {program.name: program for program in programs}
         self._settings = settings
         self._contract = contract
@@ -196,7 +199,11 @@ class Stage:
                 deed = replace(deed, planted=planted[deed.cell], questions=asked)
             if "traces" in deed.signals:
                 deed = replace(deed, sent=_sent(stack.cells[deed.cell]))
-            self._keep(self._read(deed, stack.cells[deed.cell]))
+            cell = stack.cells[deed.cell]
+            seen = self._read(deed, cell)
+            if deed.program in self._measured:
+                seen = replace(seen, replayed=self._replayer.replayed(seen, _backends(cell).prometheus))
+            self._keep(seen)
 
         before = dict(self.timelines)
         try:

@@ -24,9 +24,9 @@ from conformance.simulate.cases import CasesError, read_cases
 from conformance.simulate.history import HistoryError, open_history, replay
 from conformance.simulate.promtool import Promtool, PromtoolError
 from conformance.simulate.result import Outcome
+from conformance.tiers import around
 from fixtures.core import rundir
 from fixtures.core.rundir import RunDirError
-from fixtures.gateway.metrics import BUCKETS
 from fixtures.stack.provision import provide
 from fixtures.stack.versions import ProvisionError
 
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from fixtures.core.rundir import RunDir
 
 ROOT = Path(__file__).parents[1]
-KNOWN_BUCKETS = {"osmen_request_duration_seconds_bucket": BUCKETS, "osmen_agent_duration_seconds_bucket": BUCKETS}
-"""The bucket bounds that are known; those of other histograms are put around the threshold."""
 
 _MOST_WORDS = 200
 
@@ -182,22 +180,9 @@ def _contradicted(found: Outcomes) -> bool:
     return bool(found.contradictions) or any(each.said is documented.Said.CONTRADICTS for each in found.judged)
 
 
-def _around(contract: Contract | None) -> effective.Around:
-    if contract is None:
-        return effective.Around(buckets=KNOWN_BUCKETS)
-    environment = {name: value for alert in contract.alerts for name, value in alert.environment.items()}
-    return effective.Around(
-        scrape_ms=round(contract.timing.scrape_interval.total_seconds() * 1000),
-        evaluation_ms=round(contract.timing.evaluation_interval.total_seconds() * 1000),
-        environment=environment,
-        buckets=KNOWN_BUCKETS,
-        measures={alert.name: alert.measure for alert in contract.alerts if not alert.fires_on},
-    )
-
-
 def _measured(side: Revision, tool: Promtool) -> tuple[Threshold, ...]:
     wanted = effective.subjects(side.files)
-    return tuple(row for rows in effective.measure(wanted, tool, _around(side.contract)) for row in rows)
+    return tuple(row for rows in effective.measure(wanted, tool, around(side.contract)) for row in rows)
 
 
 def _world(contract: Contract | None) -> lint.World:

@@ -72,6 +72,9 @@ DOCUMENTS = (
     "agreement.yaml",
 )
 
+AGREEING = ("signals", "tiers")
+"""What must agree; each is a clause `…/agree`."""
+
 _NO_NEED = ("nothing",)
 _OUTCOMES = ("success", "error", "refused")
 _KINDS = ("failed", "timed_out")
@@ -554,8 +557,8 @@ def _selection(entry: Reader) -> Selection:
     )
 
 
-def _agreement(document: Reader) -> Promise:
-    said = _promise(document.mapping("signals"))
+def _agreement(document: Reader) -> dict[str, Promise]:
+    said = {name: _promise(document.mapping(name)) for name in AGREEING}
     document.finish()
     return said
 

@@ -685,7 +685,8 @@ class Contract:
     logs: Logs
     health: Health
     traces: Traces
-    agreement: Promise
+    agreement: Mapping[str, Promise]
+    """By what agrees: `signals`, `tiers`."""
 
     def alert(self, name: str) -> AlertPromise:
         return _find("alert", name, {each.name: each for each in self.alerts})
@@ -743,7 +744,7 @@ class Contract:
             *self.logs.clauses(),
             *self.health.clauses(),
             *self.traces.clauses(),
-            self._said("signals/agree", Signal.AGREEMENT, self.agreement),
+            *(self._said(f"{name}/agree", Signal.AGREEMENT, said) for name, said in self.agreement.items()),
         )
 
     def _said(self, name: str, signal: Signal, said: Promise) -> Clause:

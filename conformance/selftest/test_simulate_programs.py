@@ -14,7 +14,8 @@ from conformance.contract.model import AlertPromise
 from conformance.simulate.effective import Around, Subject, subjects
 from conformance.simulate.programs import Simulated, simulate, windows
 from conformance.simulate.promtool import Promtool, PromtoolError
-from conformance.thresholds import KNOWN_BUCKETS, ROOT
+from conformance.thresholds import ROOT
+from conformance.tiers import KNOWN_BUCKETS
 from fixtures.faults.program import Program
 from fixtures.language import rules
 from fixtures.stack.provision import provide

@@ -17,6 +17,7 @@ from conformance.simulate.effective import Around, measure, subjects
 from conformance.simulate.example import matching, meets
 from conformance.simulate.promtool import Ask, Case, Promtool, PromtoolError, Series, Sheet
 from conformance.simulate.result import Threshold
+from conformance.tiers import KNOWN_BUCKETS
 from fixtures.language import rules
 from fixtures.stack.provision import provide
 
@@ -170,7 +171,7 @@ def judged(tool: Promtool, promises: tuple[AlertPromise, ...]) -> dict[str, tupl
     environment = {name: value for each in promises for name, value in each.environment.items()}
     around = Around(
         environment=environment,
-        buckets=thresholds.KNOWN_BUCKETS,
+        buckets=KNOWN_BUCKETS,
         measures={each.name: each.measure for each in promises if not each.fires_on},
     )
     found = measure([subject for _, subject in wanted], tool, around)

@@ -9,6 +9,7 @@ from conformance.timeline.health import HealthSeen
 from conformance.timeline.levels import LevelsSeen
 from conformance.timeline.logs import LogsSeen
 from conformance.timeline.metrics import MetricsSeen
+from conformance.timeline.replay import Replayed
 from conformance.timeline.traces import TracesSeen
 from fixtures.load.ledger import Ledger
 
@@ -176,6 +177,8 @@ class Timeline:
     traces: TracesSeen | None = None
     logs: LogsSeen | None = None
     levels: LevelsSeen | None = None
+    replayed: Replayed | None = None
+    """The same samples on a virtual clock, where the program is a rung of an alert."""
 
     def phase(self, name: str) -> Span:
         """The phase `name`. Raises KeyError with the names there are."""
