@@ -39,9 +39,14 @@ class Ladder:
 
 
 def narrow(ladder: Ladder, contract: Contract, timelines: Mapping[str, Timeline]) -> dict[str, str]:
-    """By program the reason why one of its rungs lies within the slack of the measure, where one does."""
+    """By program the reason why one of its rungs proved nothing though its premises were met, where one did."""
     alert = contract.alert(ladder.alert)
     found = {}
+    if alert.fires_on and ladder.below in timelines and not timelines[ladder.below].stand_ins:
+        # A state that is short may fall between two evaluations; at half the tempo it meets others.
+        short = alerts.silent_when_short(alert, timelines[ladder.below], rung=ladder.rung, control=ladder.control)
+        if short.status is Status.UNPROVEN:
+            found[ladder.below] = short.reason
     for program, phase in ((ladder.below, ladder.rung), (ladder.above, ladder.beyond)):
         seen = timelines.get(program)
         if seen is None or alert.fires_on or phase not in {span.name for span in seen.phases}:

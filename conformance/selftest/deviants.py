@@ -953,6 +953,7 @@ ELSEWHERE: Mapping[str, str] = {
     "route/*": "test_judge_routes.py",
     "receiver/*": "test_judge_receivers.py",
     "signals/*": "test_judge_agree.py",
+    "tiers/*": "test_tiers.py",
     "probe/*": "test_judge_health.py",
     "uptime/*": "test_judge_health.py",
     "metric/*": "test_judge_metrics.py",
