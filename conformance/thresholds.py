@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("result: usage" if isinstance(error, UsageError | RunDirError) else "result: partial")
         return 1
     result = _result(found, fail_on_change=options.fail_on_change)
-    (run.path / "thresholds.json").write_bytes(msgspec.json.format(msgspec.json.encode(_data(found, result)), indent=2))
+    (run.path / "thresholds.json").write_bytes(msgspec.json.format(msgspec.json.encode(_data(found, result), enc_hook=str), indent=2))
     if found.comparison is not None:
         text = compare.markdown(found.comparison, fail_on_change=options.fail_on_change)
         (run.path / "comparison.md").write_text(text, encoding="utf-8")
@@ -274,6 +274,11 @@ def _result(found: Outcomes, *, fail_on_change: bool) -> str:
     return "nonconformant" if broken else "partial" if partial else "conformant"
 
 
+def _built(value: object) -> Any:  # noqa: ANN401  whatever JSON has for it
+    """Data as JSON has it; a citation that knows its place is a text there."""
+    return msgspec.to_builtins(value, enc_hook=str)
+
+
 def _data(found: Outcomes, result: str) -> dict[str, object]:
     return {
         "schema": 1,
@@ -282,11 +287,11 @@ def _data(found: Outcomes, result: str) -> dict[str, object]:
         "rules": found.rules,
         "seconds": found.seconds,
         "cases": found.cases,
-        "thresholds": msgspec.to_builtins([_threshold(row, found) for row in found.rows if row.fires_at is not None]),
-        "rows": msgspec.to_builtins(found.rows),
-        "documented": msgspec.to_builtins(found.judged),
-        "contradictions": msgspec.to_builtins(found.contradictions),
-        "diagnostics": msgspec.to_builtins(found.diagnostics),
+        "thresholds": _built([_threshold(row, found) for row in found.rows if row.fires_at is not None]),
+        "rows": _built(found.rows),
+        "documented": _built(found.judged),
+        "contradictions": _built(found.contradictions),
+        "diagnostics": _built(found.diagnostics),
         "mutants": None
         if found.mutants is None
         else {
@@ -296,7 +301,7 @@ def _data(found: Outcomes, result: str) -> dict[str, object]:
             for outcome in judge_mutants.Outcome
             if (got := found.mutants.having(outcome))
         },
-        "comparison": None if found.comparison is None else msgspec.to_builtins(found.comparison),
+        "comparison": None if found.comparison is None else _built(found.comparison),
     }
 
 
