@@ -89,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("result: usage" if isinstance(error, UsageError | RunDirError) else "result: partial")
         return 1
     result = _result(found, fail_on_change=options.fail_on_change)
-    (run.path / "thresholds.json").write_bytes(msgspec.json.format(msgspec.json.encode(_data(found, result), enc_hook=str), indent=2))
+    written = msgspec.json.encode(_data(found, result), enc_hook=str)
+    (run.path / "thresholds.json").write_bytes(msgspec.json.format(written, indent=2))
     if found.comparison is not None:
         text = compare.markdown(found.comparison, fail_on_change=options.fail_on_change)
         (run.path / "comparison.md").write_text(text, encoding="utf-8")
