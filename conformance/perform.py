@@ -78,6 +78,8 @@ class Listener(Protocol):
 
     def again(self, program: str, attempt: Attempt) -> None: ...
 
+    def reading(self, cell: str) -> None: ...
+
     def performed(self, timeline: Timeline) -> None: ...
 
 
@@ -193,6 +195,7 @@ class Stage:
         def read(performance: Performance) -> None:
             # While others go on: what ends early is read early, and the last one alone is waited for.
             deed = self._deed(stack, performance, attempts)
+            self._listener.reading(deed.cell)
             deed = replace(deed, missed_before=missed[deed.cell])
             if "logs" in deed.signals:
                 asked = _questions(self._contract, deed.cell)

@@ -45,6 +45,7 @@ from conformance.report.text import summary
 from conformance.report.write import mask, write_all
 from conformance.timeline import store
 from conformance.timeline.store import TimelineError
+from conformance.watch import AlertWatch
 from fixtures.core import clock, rundir
 from fixtures.core.journal import Journal
 from fixtures.language.rules import RulesError, near
@@ -52,7 +53,7 @@ from fixtures.load.ledger import Outcome
 from fixtures.stack.choice import NAMES, choose
 from fixtures.stack.render import check_alertmanager
 from fixtures.stack.secrets import Secrets
-from fixtures.stack.stack import ALERTMANAGER_FILE, Settings, read_rules, read_text
+from fixtures.stack.stack import AGAIN, ALERTMANAGER_FILE, Settings, read_rules, read_text
 from fixtures.stack.tempo import LARGEST_TEMPO, TempoError, rewrite_rules
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ class Run:
             ),
             contract=self.contract,
             journal=journal,
-            listener=_Teller(progress, self._events, self._options),
+            listener=(teller := _Teller(progress, self._events, self._options, self._programs)),
             ladders=self._ladders,
         )
         self._stage = stage
@@ -199,6 +200,7 @@ class Run:
             self._failure = error
             raise
         finally:
+            teller.close()
             progress.close()
             journal.close()
         return stage.timelines
@@ -368,19 +370,36 @@ def _check_room(place: Path, *, cells: int) -> None:
 class _Teller:
     """Tells the screen and the event log what happens."""
 
-    def __init__(self, progress: Progress, events: EventLog, options: Options) -> None:
+    def __init__(self, progress: Progress, events: EventLog, options: Options, programs: Sequence[Program]) -> None:
         self._progress = progress
         self._events = events
         self._options = options
+        self._programs = {program.name: program for program in programs}
         self._phases: dict[str, str] = {}
+        self._tempos: dict[str, float] = {}
+        self._ready = 0
+        self._watch: AlertWatch | None = None
+
+    def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
 
     def note(self, text: str) -> None:
         self._progress.line(text)
 
     def ready(self, ready: Ready) -> None:
         self._events.write(ComponentReady(component=ready.instance, version="", seconds=ready.seconds))
+        self._ready += 1
+        self._progress.cell("starting", f"{self._ready} components are ready, the last {ready.instance}")
 
     def standing(self, stack: Stack, seconds: float) -> None:
+        self._progress.done("starting")
+        if self._progress.live:
+            # Of use to whoever looks; a log of a run has it in its report.
+            self._watch = AlertWatch(
+                lambda: {name: cell.prometheus.address("http") for name, cell in stack.cells.items()}
+            )
+        self._tempos = {name: cell.spec.tempo for name, cell in stack.cells.items()}
         cells = ", ".join(sorted(stack.cells))
         self._progress.line(
             f"the stack stands after {seconds:.1f} s: {len(stack.components)} components; cells: {cells}"
@@ -389,10 +408,30 @@ class _Teller:
     def doing(self, cell: str, phase: Phase, left: float, ledger: Ledger) -> None:
         if self._phases.get(cell) != phase.name:
             self._phases[cell] = phase.name
-            seconds = phase.lasts.total_seconds() / self._options.tempo
+            seconds = phase.lasts.total_seconds() / self._tempo(cell)
             self._events.write(PhaseBegan(program=cell, phase=phase.name, seconds=seconds))
-        errors = len(ledger.outcome(Outcome.ERROR, Outcome.LOST))
-        self._progress.cell(cell, f"{phase.name}, {left:.0f} s left; {len(ledger)} requests, {errors} errors")
+        said = [self._where(cell, phase, left)]
+        if self._watch is not None and (state := self._watch.state(cell)):
+            said.append(state)
+        if len(ledger):
+            said.append(f"{len(ledger)} requests, {len(ledger.outcome(Outcome.ERROR, Outcome.LOST))} errors")
+        self._progress.cell(cell, "; ".join(said))
+
+    def _tempo(self, cell: str) -> float:
+        # A program that is performed again runs at half the tempo.
+        return self._tempos.get(cell, self._options.tempo / 2)
+
+    def _where(self, cell: str, phase: Phase, left: float) -> str:
+        """`above 3/5, 9 s of 14 s left`: the phase, and in seconds what is left of it and of the program."""
+        program = self._programs.get(cell.removesuffix(AGAIN))
+        if program is None or phase not in program.phases:
+            return f"{phase.name}, {left:.0f} s left"
+        at = program.phases.index(phase)
+        after = sum(each.lasts.total_seconds() for each in program.phases[at + 1 :]) / self._tempo(cell)
+        return f"{phase.name} {at + 1}/{len(program.phases)}, {left:.0f} s of {left + after:.0f} s left"
+
+    def reading(self, cell: str) -> None:
+        self._progress.cell(cell, "over; waiting for the last of it to arrive, and reading what was observed")
 
     def died(self, ended: Ended) -> None:
         self._events.write(ComponentDied(component=ended.instance, detail=ended.how))

@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from markdown_it import MarkdownIt
 
+from conformance import watch
 from conformance.contract.model import Clause, Level, Signal
 from conformance.judge.verdict import Finding, Status, Verdict, broken, holds, unproven, unsupported
 from conformance.report import markdown
@@ -527,6 +528,60 @@ def test_progress_on_a_terminal_keeps_one_line_for_each_cell() -> None:
         "\x1b[1F\x1b[J[  1.0 s] alert fired\n[  1.0 s] burst: fault\n"
         "\x1b[1F\x1b[J"
     )
+
+
+def test_progress_takes_away_what_a_narrower_terminal_has_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Two lines of 60 columns are four rows of a terminal that is 40 wide now; a screen of five rows shows three of ten.
+    """
+    now, out = 0.0, StringIO()
+    monkeypatch.setenv("COLUMNS", "120")
+    progress = Progress(out, live=True, clock=lambda: now)
+    for name in ("a", "b"):
+        now += 1.0
+        progress.cell(name, "x" * 47)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("LINES", "5")
+    out.truncate(0)
+    for n in range(8):
+        now += 1.0
+        progress.cell(f"c{n}", "y" * 200)
+    last = out.getvalue().rpartition("\x1b[J")[2].splitlines()
+
+    assert out.getvalue().lstrip("\0").startswith("\x1b[4F\x1b[J")
+    assert len(last) == 3
+    assert max(map(len, last)) <= 40
+    assert last[-1].endswith("… 8 more cells")
+
+
+def test_progress_wraps_what_must_be_read_and_cuts_what_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A lasting line goes on in the next, indented and masked; of a megabyte four lines are shown.
+    """
+    out = StringIO()
+    monkeypatch.setenv("COLUMNS", "60")
+    progress = Progress(out, live=True, clock=lambda: 0.0, redactor=Redactor(["s3cr3t-word"]))
+    progress.line("loki died: " + "s3cr3t-word " * 12)
+    progress.line("z " * 1_000_000)
+    lines = out.getvalue().splitlines()
+
+    assert [line.startswith("[  0.0 s] ") for line in lines] == [True, False, True, False, False, False]
+    assert max(map(len, lines)) <= 60
+    assert "s3cr3t" not in out.getvalue()
+
+
+def test_the_loudest_alert_of_a_cell_is_shown() -> None:
+    """
+    Firing before pending, and how many others there are; what is no list of alerts is nothing.
+    """
+    pending = {"labels": {"alertname": "A"}, "state": "pending"}
+    firing = {"labels": {"alertname": "B"}, "state": "firing"}
+
+    assert [watch.shown(each) for each in ([], [pending], [pending, firing, firing])] == [
+        "",
+        "A pending",
+        "B firing and 1 more",
+    ]
 
 
 def test_progress_on_a_broken_stream_fails_nothing() -> None:
