@@ -38,7 +38,7 @@ class Living:
         (directory / "tmp").mkdir()
         self.temporary = directory / "tmp"
         plugins = ["-p", "no:cacheprovider", "-p", "conformance.selftest.placed"]
-        command = [sys.executable, "-m", "pytest", *plugins, "conformance/steady/test_targets.py"]
+        command = [sys.executable, "-m", "pytest", *plugins, "conformance/steady/test_targets.py", "--stack", "native"]
         self.log = (directory / "output").open("wb")
         self.process = subprocess.Popen(
             [*command, "--run-dir", str(self.directory), *arguments],
