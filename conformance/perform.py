@@ -16,6 +16,7 @@ from conformance import levels
 from conformance.judge import premise
 from conformance.judge.alerts import NEEDS
 from conformance.judge.ladder import narrow
+from conformance.judge.mutants import MutantError
 from conformance.observe import settled
 from conformance.observe.client import Client, ObserveError
 from conformance.observe.gather import Backends, Deed, timeline
@@ -33,7 +34,7 @@ from fixtures.language.logql import narrowed
 from fixtures.spans import send
 from fixtures.stack import secrets
 from fixtures.stack.components import JAEGER
-from fixtures.stack.stack import AGAIN, CellSpec, Subject, standing
+from fixtures.stack.stack import AGAIN, CellSpec, Shadow, Subject, read_rules, standing
 from fixtures.stack.tempo import rewrite_expression
 
 if TYPE_CHECKING:
@@ -41,10 +42,11 @@ if TYPE_CHECKING:
 
     from conformance.contract.model import Contract
     from conformance.judge.ladder import Ladder
+    from conformance.judge.mutants import Mutant
     from fixtures.core.journal import Journal
     from fixtures.faults.program import Phase, Program
     from fixtures.load.ledger import Ledger
-    from fixtures.stack.driver import Facts
+    from fixtures.stack.driver import Facts, Running
     from fixtures.stack.stack import Cell, Ended, Ready, Settings, Stack
 
 
@@ -96,11 +98,13 @@ class Stage:
         listener: Listener,
         subjects: Mapping[str, Subject] | None = None,
         ladders: Sequence[Ladder] = (),
+        mutants: Sequence[Mutant] = (),
     ) -> None:
         self._subjects = subjects or {}
         self._ladders = tuple(ladders)
         self._measured = {name for ladder in ladders for name in (ladder.below, ladder.above)}
         self._replayer = Replayer(contract)
+        self._mutants = tuple(mutants)
         self._programs = {program.name: program for program in programs}
         self._settings = settings
         self._contract = contract
@@ -144,18 +148,39 @@ class Stage:
             gateway=program.gateway,
             owns=program.owns,
             subject=self._subjects.get(program.name, Subject()),
+            shadows=tuple(self._shadows(program.name, again=AGAIN if name.endswith(AGAIN) else "")),
         )
+
+    def _shadows(self, program: str, *, again: str) -> Iterable[Shadow]:
+        """The mutants that stand beside a program's cell."""
+        subject = self._subjects.get(program, Subject())
+        for mutant in self._mutants:
+            if mutant.program == program:
+                try:
+                    rules = mutant.bent({**read_rules(self._settings.rules), **subject.rules})
+                except MutantError as error:
+                    self._listener.note(f"{mutant.clause}: {error} (its clause will say so)")
+                else:
+                    yield Shadow(name=f"{mutant.cell}{again}", rules=rules)
+
+    def _beside(self, program: str) -> Iterable[Timeline]:
+        """What was seen of the mutants beside a program's cell."""
+        names = [mutant.cell for mutant in self._mutants if mutant.program == program]
+        return (self.timelines[name] for name in names if name in self.timelines)
 
     def _repeat(self, stack: Stack) -> None:
         attempts: dict[str, tuple[Attempt, ...]] = {}
-        for name, seen in self.timelines.items():
-            reasons = premise.repeatable(seen, needs=NEEDS) or tuple(
+        for name in self._programs:
+            seen, mutants = self.timelines[name], tuple(self._beside(name))
+            beside = tuple(reason for mutant in mutants for reason in premise.repeatable(mutant))
+            reasons = premise.repeatable(seen, needs=NEEDS) or beside or tuple(
                 found[name]
                 for ladder in self._ladders
                 if name in (found := narrow(ladder, self._contract, self.timelines))
             )
             hopeless = (
                 premise.deaths(seen, NEEDS)
+                or any(premise.deaths(mutant) for mutant in mutants)
                 or (seen.stand_ins and self._programs[name].rungs)
                 or premise.never_answered(seen)
             )
@@ -163,7 +188,8 @@ class Stage:
                 attempt = Attempt(tempo=seen.tempo, reasons=reasons)
                 attempts[name] = (*seen.attempts, attempt)
                 # Kept beside the timelines, so that what went wrong can be looked at.
-                store.write(seen, self._settings.rundir.path / "timeline" / f"attempt-at-tempo-{seen.tempo:g}")
+                for each in (seen, *mutants):
+                    store.write(each, self._settings.rundir.path / "timeline" / f"attempt-at-tempo-{seen.tempo:g}")
                 self._listener.again(name, attempt)
         if not attempts:
             return
@@ -180,7 +206,9 @@ class Stage:
         """Perform `programs`, by the name of their cell, side by side."""
         begun = clock.mono()
         missed = {
-            name: self._before(stack.cells[name], len(program.jobs), since=begun) for name, program in programs.items()
+            name: self._before(stack.cells[cell], running, name, len(program.jobs), since=begun)
+            for cell, program in programs.items()
+            for name, running in _watching(stack.cells[cell])
         }
         planted = {
             name: plant(self._settings.rundir.folder("service-logs"), name)
@@ -207,6 +235,8 @@ class Stage:
             if deed.program in self._measured:
                 seen = replace(seen, replayed=self._replayer.replayed(seen, _backends(cell).prometheus))
             self._keep(seen)
+            for beside in _shadowed(deed, cell, missed):
+                self._keep(timeline(*beside))
 
         before = dict(self.timelines)
         try:
@@ -218,8 +248,7 @@ class Stage:
                     self._keep(self._unread(stack, performance, attempts))
             raise
         self._watch(stack)
-        for program in programs.values():
-            seen = self.timelines[program.name]
+        for seen in [each for program in programs.values() for each in self._of(program.name)]:
             if seen.deaths != self.deaths:
                 # What died at any time of the run, also while the stack was read, counts for all that rests on it.
                 self._keep(replace(seen, deaths=self.deaths))
@@ -233,20 +262,23 @@ class Stage:
             seen = timeline(deed, _backends(cell))
             return replace(seen, levels=variants.result())
 
-    def _before(self, cell: Cell, jobs: int, *, since: float) -> float:
+    def _of(self, program: str) -> tuple[Timeline, ...]:
+        return (self.timelines[program], *self._beside(program))
+
+    def _before(self, cell: Cell, prometheus_of: Running, name: str, jobs: int, *, since: float) -> float:
         """
-        Wait for the cell's first scrapes; the evaluations that were missed by then do not count.
+        Wait for the first scrapes of a cell's Prometheus; the evaluations that were missed by then do not count.
 
         All cells have the same time, counted from `since`: where none is answered the run does not wait for each.
         """
-        with Client(f"prometheus of {cell.name}", f"http://{cell.prometheus.address('http')}") as client:
+        with Client(f"prometheus of {name}", f"http://{prometheus_of.address('http')}") as client:
             prometheus = Prometheus(client)
             budget = max(patience.FIRST_SCRAPE, 2 * cell.scrape_interval + 5)
             left = max(1.0, budget - (clock.mono() - since))
             waited = settled.first_scrape(prometheus, jobs, budget=left)
             if not waited.ok:
                 self._listener.note(
-                    f"{cell.name}: {waited.last} (after {waited.elapsed:.0f} s; its clauses will say so)"
+                    f"{name}: {waited.last} (after {waited.elapsed:.0f} s; its clauses will say so)"
                 )
             with contextlib.suppress(ObserveError):
                 return prometheus.missed_evaluations()
@@ -373,6 +405,31 @@ def _backends(cell: Cell) -> Backends:
         service_log=cell.stack.settings.rundir.folder("service-logs") / f"{cell.name}.jsonl",
         credentials={name: cell.stack.secrets.value(name) for name in secrets.NAMES},
     )
+
+
+def _watching(cell: Cell) -> Iterable[tuple[str, Running]]:
+    """Every Prometheus of a cell, by the name of what it watches for."""
+    yield cell.name, cell.prometheus
+    for name, shadow in cell.shadows.items():
+        yield name, shadow.prometheus
+
+
+def _shadowed(deed: Deed, cell: Cell, missed: Mapping[str, float]) -> Iterable[tuple[Deed, Backends]]:
+    """The same deed as each shadow of the cell saw it: only the rules differ, and whom they are told."""
+    for name, shadow in cell.shadows.items():
+        given = replace(deed.config, rules_shipped=shadow.rules_shipped, rules_given=shadow.rules_given)
+        seen = replace(
+            deed,
+            program=name.removesuffix(AGAIN),
+            cell=name,
+            config=given,
+            needs=(*deed.needs, cell.gateway.instance),
+            signals=frozenset(),
+            health=None,
+            attempts=(),
+            missed_before=missed[name],
+        )
+        yield seen, replace(_backends(cell), prometheus=f"http://{shadow.prometheus.address('http')}")
 
 
 def _questions(contract: Contract, cell: str) -> tuple[Question, ...]:

@@ -84,6 +84,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "program(*programs): what is done to the world before these tests judge it")
     config.addinivalue_line("markers", "ladder(ladder): the rungs by which these tests measure an alert")
+    config.addinivalue_line("markers", "mutant(mutant): wrong rules that stand beside a program's cell")
     config.addinivalue_line(
         "markers", "covers(*clauses): the clauses of the contract that a test gives a verdict about"
     )
@@ -130,6 +131,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
                     for item in live
                     for mark in item.iter_markers("ladder")
                     for ladder in mark.args
+                }.values()
+            ),
+            mutants=tuple(
+                {
+                    mutant.name: mutant
+                    for item in live
+                    for mark in item.iter_markers("mutant")
+                    for mutant in mark.args
                 }.values()
             ),
             covered=frozenset(clause for item in live for clause in clauses_of(item)),

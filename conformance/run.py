@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 
     from conformance.contract.model import Contract
     from conformance.judge.ladder import Ladder
+    from conformance.judge.mutants import Mutant
     from conformance.judge.verdict import Verdict
     from conformance.perform import Stood
     from conformance.report.annotate import Find
@@ -108,12 +109,14 @@ class Run:
         programs: Sequence[Program],
         covered: frozenset[str],
         ladders: Sequence[Ladder] = (),
+        mutants: Sequence[Mutant] = (),
     ) -> None:
         self.contract = contract
         self._options = options
         self._programs = tuple(programs)
         self._covered = covered
         self._ladders = tuple(ladders)
+        self._mutants = tuple(mutants)
         self._verdicts: list[Verdict] = []
         self._tests: dict[str, Origin] = {}
         self._stage: Stage | None = None
@@ -142,7 +145,7 @@ class Run:
         if options.timelines:
             return "stored"
         _check_subject(options.subject)
-        _check_room(options.run_dir or Path(".runs"), cells=len(self._programs))
+        _check_room(options.run_dir or Path(".runs"), cells=len(self._programs) + len(self._mutants))
         try:
             for name, text in read_rules(options.rules).items():
                 rewrite_rules(text, tempo=options.tempo, file=str(options.rules / name))
@@ -192,6 +195,7 @@ class Run:
             journal=journal,
             listener=(teller := _Teller(progress, self._events, self._options, self._programs)),
             ladders=self._ladders,
+            mutants=self._mutants,
         )
         self._stage = stage
         try:

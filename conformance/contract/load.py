@@ -70,6 +70,7 @@ DOCUMENTS = (
     "health.yaml",
     "traces.yaml",
     "agreement.yaml",
+    "mutants.yaml",
 )
 
 AGREEING = ("signals", "tiers")
@@ -118,6 +119,7 @@ def load(directory: Path | None = None) -> Contract:
         traces=_traces(readers["traces.yaml"]),
         health=_health(readers["health.yaml"]),
         agreement=_agreement(readers["agreement.yaml"]),
+        mutants=_mutants(readers["mutants.yaml"]),
     )
 
 
@@ -555,6 +557,17 @@ def _selection(entry: Reader) -> Selection:
         any_of=entry.texts("any_of") if entry.has("any_of") else (),
         above=entry.number("above") if entry.has("above") else None,
     )
+
+
+def _mutants(document: Reader) -> dict[str, Promise]:
+    entries = document.sequence("mutants")
+    names = [entry.name("name") for entry in entries]
+    said = {name: _promise(entry) for name, entry in zip(names, entries, strict=True)}
+    for entry in entries:
+        entry.finish()
+    _distinct(entries, "name", names)
+    document.finish()
+    return said
 
 
 def _agreement(document: Reader) -> dict[str, Promise]:

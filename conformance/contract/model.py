@@ -687,6 +687,8 @@ class Contract:
     traces: Traces
     agreement: Mapping[str, Promise]
     """By what agrees: `signals`, `tiers`."""
+    mutants: Mapping[str, Promise]
+    """By the name of a wrong version of the rules: that it is found out."""
 
     def alert(self, name: str) -> AlertPromise:
         return _find("alert", name, {each.name: each for each in self.alerts})
@@ -745,6 +747,7 @@ class Contract:
             *self.health.clauses(),
             *self.traces.clauses(),
             *(self._said(f"{name}/agree", Signal.AGREEMENT, said) for name, said in self.agreement.items()),
+            *(self._said(f"mutant/{name}", Signal.AGREEMENT, said) for name, said in self.mutants.items()),
         )
 
     def _said(self, name: str, signal: Signal, said: Promise) -> Clause:
