@@ -121,6 +121,11 @@ SUM, COUNT = "osmen_request_duration_seconds_sum", "osmen_request_duration_secon
         ("rate(osmen_requests_total{agnet='a'}[5m])", "reqps", "unknown-label", "agnet"),
         ("sum by (agnet) (rate(osmen_requests_total[5m]))", "reqps", "unknown-label", "agnet"),
         ("sum by (nmae) (container_memory_usage_bytes)", "bytes", "unknown-label", "nmae"),
+        ("sum(rate(osmen_requests_total{status='succes'}[5m]))", "reqps", "unknown-value", "succes"),
+        ("sum(rate(osmen_requests_total{status=~'error|succes'}[5m]))", "reqps", "unknown-value", "succes"),
+        ("max(up{job='osmen_gatway'})", "short", "unknown-value", "osmen_gatway"),
+        ("vector(1)", "short", "constant-query", "vector(1)"),
+        ("0 * sum(rate(osmen_requests_total[5m]))", "reqps", "constant-query", "0"),
         ("sum(osmen_requests_total)", "short", "counter-without-rate", "osmen_requests_total"),
         ("osmen_requests_total", "short", "counter-without-rate", "osmen_requests_total"),
         ("avg(redis_keyspace_hits_total)", "short", "counter-without-rate", "redis_keyspace_hits_total"),
@@ -197,6 +202,8 @@ def test_a_bent_query_has_exactly_its_finding(expr: str, unit: str, check: str, 
         ("1 - sum(rate(osmen_errors_total[5m])) / sum(rate(osmen_requests_total[5m]))", "percentunit"),
         (f"sum(rate({P95}{{le='10.0'}}[5m]))", "reqps"),
         ("count(osmen_requests_total)", "short"),
+        ("sum(rate(osmen_errors_total[5m])) or sum(rate(osmen_requests_total[5m])) * 0", "cps"),
+        ("sum(rate(osmen_requests_total{status!~'error|rejected'}[5m]))", "reqps"),
         ("osmen:request_duration_seconds:p95_5m", "s"),
         ("max(container_memory_usage_bytes) / max(container_spec_memory_limit_bytes > 0)", "percentunit"),
         ("topk(3, sum by (agent) (rate(osmen_requests_total[5m])))", "reqps"),
@@ -255,6 +262,9 @@ ALERT = [{"title": "Alert", "url": "/alerting/list?search=rule:HighErrorRate"}]
         (_set("panels", 1, "title", "Rate"), "duplicate-panel-title", '"Rate"'),
         (_set("panels", 1, "gridPos", {"x": 11, "y": 7, "w": 12, "h": 8}), "panels-overlap", "{"),
         (_set("panels", 1, "gridPos", {"x": 12, "y": 0, "w": 13, "h": 8}), "outside-grid", "{"),
+        (_set("panels", 0, "type", "timeserie"), "unknown-type", '"timeserie"'),
+        (_set("panels", 0, "repeat", "agents"), "undefined-variable", '"agents"'),
+        (_set("templating", "list", 0, "query", "promtheus"), "variable-without-values", '"promtheus"'),
         (_set("panels", 0, "title", " "), "empty-title", '" "'),
         (_set("panels", 0, "targets", []), "no-query", '"Rate"'),
         (_set(*TARGET, "expr", ""), "no-query", '""'),
@@ -566,6 +576,51 @@ def test_a_hostile_text_reaches_no_terminal() -> None:
     assert "\u001b" not in said
     assert "\u202e" not in said
     assert len(said) < 2000
+
+
+def test_no_shape_of_a_file_ends_in_a_traceback() -> None:
+    """
+    Whatever stands in the place of any value, the answer is findings, or one error with its place.
+    """
+    text = (ROOT / "dashboards/overview.json").read_text()
+    whole = json.loads(text)
+    odd: tuple[Any, ...] = (
+        None,
+        True,
+        -7,
+        1e300,
+        "",
+        "$",
+        "${a",
+        "{{",
+        "[[x]]",
+        [],
+        [[]],
+        [None],
+        {},
+        {"value": []},
+        "\ud800",
+        "}{",
+    )
+    places: list[tuple[Any, Any]] = []
+    pending: list[Any] = [whole]
+    while pending:
+        each = pending.pop()
+        for key, value in each.items() if isinstance(each, dict) else enumerate(each):
+            places.append((each, key))
+            pending += [value] if isinstance(value, dict | list) else []
+    refused = told = 0
+    for number, (place, key) in enumerate(places[::3]):
+        kept, place[key] = place[key], odd[number % len(odd)]
+        try:
+            told += len(boardlint.check([boards.load(json.dumps(whole), file="odd.json")], AROUND))
+        except boards.BoardError as error:
+            refused += error.line
+        place[key] = kept
+
+    assert whole == json.loads(text)
+    assert refused
+    assert told
 
 
 def test_the_program_prints_findings_and_fails_on_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

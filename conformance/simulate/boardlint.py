@@ -40,6 +40,13 @@ _OWN_SOURCES: Final = ("-- Grafana --", "-- Mixed --", "-- Dashboard --", "grafa
 _WITHOUT_DATA: Final = frozenset(
     {"row", "text", "news", "dashlist", "alertlist", "annolist", "welcome", "gettingstarted", "canvas", "pluginlist"}
 )
+_KINDS: Final = frozenset(
+    {"timeseries", "stat", "gauge", "bargauge", "barchart", "piechart", "table", "heatmap", "histogram", "logs"}
+    | {"state-timeline", "status-history", "xychart", "trend", "candlestick", "nodeGraph", "traces", "flamegraph"}
+    | {"geomap", "datagrid", "graph", "singlestat", "table-old"}
+    | _WITHOUT_DATA
+)
+_SOURCES: Final = ("prometheus", "loki", "jaeger", "tempo", "alertmanager", "postgres", "elasticsearch", "influxdb")
 _LINES: Final = frozenset({"logs", "table", "nodeGraph", "traces", "text"})
 _OVER_TIME: Final = frozenset({"timeseries", "graph", "heatmap", "state-timeline", "status-history", "barchart"})
 _TAKES_COUNTER: Final = frozenset(
@@ -84,7 +91,8 @@ class Around:
     """
     What dashboards meet: metrics with kinds, labels and units, rules, log streams.
 
-    With no family named nothing is said of unknown metrics, with no `alerts` nothing of links to alerts, and with no
+    `values` are words that labels are known to have; there may be others. With no family named nothing is said of
+    unknown metrics, with no `alerts` nothing of links to alerts, and with no
     `streams` nothing of labels of logs. `growing` are gauges that only rise.
     """
 
@@ -97,6 +105,7 @@ class Around:
     alerts: tuple[Alert, ...] = ()
     alert_names: tuple[str, ...] | None = None
     streams: Streams | None = None
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     documented: frozenset[str] = frozenset()
 
     def names(self) -> tuple[str, ...]:
@@ -197,6 +206,13 @@ def around(contract: Contract | None, files: Sequence[RuleFile] = ()) -> Around:
             fields=tuple(each.name for each in contract.logs.format.fields),
             levels=contract.logs.format.levels,
         ),
+        values={
+            "status": tuple(metrics.outcomes.values()),
+            "kind": tuple(metrics.kinds.values()),
+            "model": tuple(each.model for each in metrics.prices),
+            "job": tuple(each.job for each in contract.targets),
+            "state": ("active", "idle", "idle in transaction"),
+        },
         documented=frozenset({*(each.name for each in metrics.promises), *read}),
     )
 
@@ -375,6 +391,7 @@ def _of_board(board: Board, all_: Sequence[Board], known: Around) -> Iterator[_S
     yield from _schema(board)
     yield from _panels_together(board)
     yield from _variables(board, known)
+    yield from _repeats(board)
     for link in board.links:
         yield from _link(link.node, link.url, all_, known)
     for node in _annotations(board):
@@ -502,6 +519,19 @@ def _variables(board: Board, known: Around) -> Iterator[_Said]:
             yield _Said("undefined-variable", Weight.ERROR, reason, node, use.start, use.end)
 
 
+def _misspelt_source(variable: Variable) -> bool:
+    """Whether a variable's type of data source is none, which is found at the variable itself."""
+    return not variable.query or (variable.query not in _SOURCES and bool(near(variable.query, _SOURCES)))
+
+
+def _repeats(board: Board) -> Iterator[_Said]:
+    names = {each.name for each in board.variables}
+    for node in _values_of(board, "repeat"):
+        if node.value and str(node.value).lstrip("$") not in names:
+            reason = f"repeats for a variable {node.value!r} that there is not{near(str(node.value), names)}"
+            yield _Said("undefined-variable", Weight.ERROR, reason, node)
+
+
 def _values_of(board: Board, key: str) -> Iterator[Json]:
     for node in board.node.walk():
         found = node.get(key) if node.kind == "object" else None
@@ -509,7 +539,8 @@ def _values_of(board: Board, key: str) -> Iterator[Json]:
             yield found
 
 
-_GIVEN: Final = ("__auto_interval", "__url", "__cell_", "__all_", "__value")
+_GIVEN: Final = ("__auto_interval", "__url", "__cell_", "__all_", "__value", "__time", "__from", "__to", "__unix")
+"""How Grafana's own variables and the macros of SQL begin."""
 _TEMPLATED: Final = (
     "expr",
     "query",
@@ -547,6 +578,9 @@ def _values(variable: Variable, node: Json) -> Iterator[_Said]:
         yield _Said(
             "variable-without-values", Weight.ERROR, f"the variable {variable.name!r} {asks}, so it has no value", place
         )
+    elif variable.kind == "datasource" and _misspelt_source(variable):
+        reason = f"no data source is of type {variable.query!r}{near(variable.query, _SOURCES)}"
+        yield _Said("variable-without-values", Weight.ERROR, f"{variable.name!r} has no value: {reason}", place)
     elif variable.kind == "constant" and not variable.values:
         yield _Said("variable-without-values", Weight.ERROR, f"the constant {variable.name!r} is empty", place)
     elif variable.kind in {"custom", "interval"}:
@@ -627,6 +661,9 @@ def _of_panel(board: Board, panel: Panel, all_: Sequence[Board], known: Around) 
         yield _Said("empty-title", Weight.ERROR, "the panel has no title", panel.node.get("title") or panel.node)
     if not panel.kind:
         yield _Said("no-type", Weight.ERROR, "the panel has no type", panel.node)
+    elif panel.kind not in _KINDS and (close := near(panel.kind, _KINDS)):
+        reason = f"Grafana has no panel of type {panel.kind!r}{close}"
+        yield _Said("unknown-type", Weight.ERROR, reason, panel.node.get("type") or panel.node)
     if not panel.targets:
         yield _Said(
             "no-query", Weight.ERROR, "asks for nothing: it has no query", panel.node.get("title") or panel.node
@@ -709,7 +746,12 @@ def _source(board: Board, target: Target, source: DataSource | None) -> Iterator
     if variable.kind != "datasource":
         reason = f"the variable {variable.name!r} is no data source but a {variable.kind}"
         yield _Said("datasource-kind", Weight.ERROR, reason, uid or source.node)
-    elif source.type and variable.query and source.type != variable.query and not source.type.startswith("$"):
+    elif (
+        source.type
+        and not _misspelt_source(variable)
+        and source.type != variable.query
+        and not source.type.startswith("$")
+    ):
         reason = f"the query is for {source.type}, and the variable {variable.name!r} chooses among {variable.query}"
         yield _Said("datasource-kind", Weight.ERROR, reason, uid or source.node)
 
@@ -1084,6 +1126,23 @@ def _unknown_labels(query: _Query) -> Iterator[_Said]:
                     yield query.said("unknown-label", Weight.ERROR, reason, *at)
 
 
+def _misspelt_values(query: _Query) -> Iterator[_Said]:
+    """A value next to a known one; a label may have values that are not known here."""
+    for selector in query.selectors():
+        for matcher in selector.matchers:
+            known = query.around.values.get(matcher.label, ())
+            words = re.split(r"\|", matcher.value.strip("()")) if matcher.operator in {"=~", "!~"} else [matcher.value]
+            for word in words:
+                meant = next(iter(get_close_matches(word, known, n=1, cutoff=0.8)), "")
+                if word in known or not meant or not re.fullmatch(r"[\w .-]+", word):
+                    continue
+                at = query.filled.text.find(word, matcher.start + len(matcher.label), matcher.end)
+                if at < 0 or query.filled.inside_a_value(at, at + len(word)):
+                    continue
+                reason = f"{matcher.label} is not known to be {word!r}, did you mean {meant!r}"
+                yield query.said("unknown-value", Weight.ERROR, reason, at, at + len(word))
+
+
 def _labels_below(query: _Query, nodes: Iterable[Node]) -> frozenset[str] | None:
     """All labels that the selectors below may have; None where one is not known or labels are made."""
     found: set[str] = set()
@@ -1101,6 +1160,19 @@ def _labels_below(query: _Query, nodes: Iterable[Node]) -> frozenset[str] | None
 def _word_at(text: str, word: str, start: int, end: int) -> tuple[int, int]:
     found = re.compile(rf"\b{re.escape(word)}\b").search(text, text.find("(", start, end), end)
     return found.span() if found else (start, end)
+
+
+def _constants(query: _Query) -> Iterator[_Said]:
+    """What shows the same whatever happens; beside other queries of a panel it is a line to compare with."""
+    if len([each for each in query.panel.targets if not each.hidden]) > 1:
+        return
+    if not query.root.having("selector") and not query.root.having("call", "time"):
+        reason = "reads no metric: it shows the same whatever happens"
+        yield query.said("constant-query", Weight.ERROR, reason, 0, len(query.filled.text))
+    bare = query.root.bare()
+    for part in bare.parts if bare.kind == "binary" and bare.name == "*" else ():
+        if part.constant == 0:
+            yield query.said("constant-query", Weight.ERROR, "is nothing but zeros", part.start, part.end)
 
 
 def _counters(query: _Query) -> Iterator[_Said]:
@@ -1373,6 +1445,8 @@ _Check = Callable[[_Query], Iterator[_Said]]
 _QUERY_CHECKS: Final[tuple[_Check, ...]] = (
     _unknown_metrics,
     _unknown_labels,
+    _misspelt_values,
+    _constants,
     _counters,
     _quantiles,
     _buckets,
