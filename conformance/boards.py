@@ -7,11 +7,13 @@ It reads dashboards, contract and rules, and prints each finding with its place 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from conformance import ci
 from conformance.contract import load as contract_load
 from conformance.contract.parse import ContractError
 from conformance.simulate import boardlint, lint
@@ -46,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shown = [each for each in found if options.notes or each.weight is not Weight.NOTE]
     for each in shown:
         print(each.text())
+    if ci.on_github(os.environ):
+        places = options.folders or [ROOT / "dashboards"]
+        find = ci.find_below(*(each.parent if each.is_file() else each for each in places))
+        print(ci.findings((each.text() for each in shown), find, title="dashboards", rest="the log"), end="")
     counts = Counter(each.weight for each in found)
     print(
         f"dashboards: {counts[Weight.ERROR]} errors, {counts[Weight.WARNING]} warnings, {counts[Weight.NOTE]} notes"

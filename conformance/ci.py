@@ -13,12 +13,13 @@ from conformance.report.record import ReportError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from conformance.report.annotate import Find
+    from conformance.report.annotate import Find, Place
     from conformance.report.record import Report
     from conformance.report.redact import Redactor
 
 PAGE = 1024 * 1024
 """Bytes that GitHub takes of all that one step writes for the job's page."""
+_MOST_LINES, _MOST_WORDS = 2_000, 12
 CODE_QUALITY = "codequality.json"
 
 
@@ -93,13 +94,32 @@ def failed(tests: Iterable[tuple[str, str, str]], find: Find) -> str:
     """
     made = []
     for name, own, text in tests:
-        lines = [line.strip().removeprefix("E ").strip() for line in text.splitlines()]
-        said = [(found, line) for line in lines if (found := annotate.place(line, find)) and found.line]
-        # Places of Python are those of the traceback: the test's own says as much.
-        told = [(found, line) for found, line in said if not found.path.endswith(".py")]
-        where, line = told[0] if told else (annotate.place(own, find), _last(lines))
-        made.append(Annotation(kind=Kind.ERROR, title=name, message=line, place=where))
+        lines = [line.strip().removeprefix("E ").strip() for line in text.splitlines()[:_MOST_LINES]]
+        told = {where: line for line in reversed(lines) if (where := _within(line, find)) is not None}
+        for where, line in reversed(told.items()) if told else [(annotate.place(own, find), _last(lines))]:
+            made.append(Annotation(kind=Kind.ERROR, title=name, message=line, place=where))
     return annotate.commands(annotate.limited(made, rest="the log"))
+
+
+def findings(texts: Iterable[str], find: Find, *, title: str, rest: str) -> str:
+    """The lines that annotate a linter's findings, each of which begins with its place; notes are left out."""
+    made = []
+    for text in texts:
+        head, _, reason = text.partition(": ")
+        weight = reason.partition(" ")[0]
+        if weight != "note" and (where := annotate.place(head, find)) is not None:
+            kind = Kind.WARNING if weight == "warning" else Kind.ERROR
+            made.append(Annotation(kind=kind, title=title, message=text, place=where))
+    return annotate.commands(annotate.limited(made, rest=rest))
+
+
+def _within(line: str, find: Find) -> Place | None:
+    """The first `path:line` of a line; those of Python are the traceback's, and the test's own says as much."""
+    for word in line.split()[:_MOST_WORDS]:
+        where = annotate.place(word.rstrip(":"), find) if ":" in word else None
+        if where is not None and where.line and not where.path.endswith(".py"):
+            return where
+    return None
 
 
 def _last(lines: Sequence[str]) -> str:

@@ -7,16 +7,18 @@ It reads rules and contract, has them measured, judged, mutated and compared, an
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from conformance import ci
 from conformance.contract import load as contract_load
 from conformance.report.record import ThresholdRow, TimeToFire
 from conformance.simulate import compare, documented, effective, judge_mutants, kept, lint
@@ -95,6 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = compare.markdown(found.comparison, fail_on_change=options.fail_on_change)
         (run.path / "comparison.md").write_text(text, encoding="utf-8")
     print(_text(found, options))
+    if ci.on_github(os.environ):
+        find = ci.find_below(options.rules)
+        print(ci.findings(_placed(found), find, title="thresholds", rest=f"{run.path}/thresholds.json"), end="")
     print(f"written: {run.path / 'thresholds.json'}")
     reasons = f" ({'; '.join(found.why)})" if found.why else ""
     print(f"result: {result}{reasons}")
@@ -357,6 +362,13 @@ def _text(found: Outcomes, options: argparse.Namespace) -> str:
     spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in found.seconds.items())
     lines += ["", f"{len(found.rows)} conditions, {found.cases} cases: {spent}"]
     return "\n".join(lines)
+
+
+def _placed(found: Outcomes) -> Iterator[str]:
+    """What is said of a line of the rules, each beginning with its place."""
+    yield from (each.text() for each in found.diagnostics)
+    yield from (each.text() for each in found.judged if each.said is documented.Said.CONTRADICTS)
+    yield from (each.text() for each in found.contradictions)
 
 
 def _cells(row: Threshold) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import junitparser
 import pytest
 from markdown_it import MarkdownIt
 
-from conformance import ci
+from conformance import boards, ci
 from conformance.contract.load import SHIPPED, load
 from conformance.contract.parse import cited_at
 from conformance.judge.verdict import Finding, broken, holds, unproven, unsupported
@@ -279,13 +279,53 @@ def test_a_failed_static_test_is_annotated_where_its_text_points() -> None:
     A finding in a dashboard is annotated at the dashboard's line, a failure without a place at the test.
     """
     find = ci.find_below(ROOT / "rules", root=ROOT)
-    text = "conformance/static/test_x.py:3: in test_x\nE   rules/alerts.yml:11:51: HighErrorRate: documented > 0.1\n"
+    text = "test_x.py:3: in test_x\nE   AssertionError: rules/alerts.yml:11:51: error x: documented > 0.1\n"
     first, second = read(
         ci.failed([("test_x", "conftest.py:3", text), ("test_y", "conftest.py:1", "E   assert 1 == 2")], find)
     )
 
     assert first.properties == {"file": "rules/alerts.yml", "line": "11", "col": "51", "title": "test_x"}
     assert (second.properties["file"], second.message) == ("conftest.py", "assert 1 == 2")
+
+
+def test_a_broken_dashboard_is_annotated_at_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    A query of a metric that nothing exposes: `nox -s dashboards` annotates the file and the line of the query.
+    """
+    for each in (ROOT / "dashboards").glob("*.json"):
+        text = each.read_text(encoding="utf-8")
+        (tmp_path / each.name).write_text(text.replace("osmen_errors_total", "osmen_error_total"), encoding="utf-8")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.chdir(tmp_path)
+    code = boards.main([str(tmp_path)])
+    errors = [each for each in read(capsys.readouterr().out) if each.kind == "error"]
+    first = errors[0].properties
+
+    assert code == 1
+    assert "unknown-metric" in errors[0].message
+    lines = (tmp_path / first["file"]).read_text(encoding="utf-8").splitlines()
+    assert "osmen_error_total" in lines[int(first["line"]) - 1]
+
+
+def test_a_threshold_that_contradicts_its_document_is_annotated_at_its_line() -> None:
+    """
+    Findings of the simulated tier carry the line of the rule; a warning warns, a note is none.
+    """
+    find = ci.find_below(ROOT / "rules", root=ROOT)
+    texts = [
+        "alerts.yml:11:51: HighErrorRate: documented > 0.1, effective > 0.5\n   expr: …",
+        "alerts.yml:12:3: warning range: below two scrapes",
+        "alerts.yml:13:3: note range: fine",
+        "HighErrorRate: says no place",
+    ]
+    commands = read(ci.findings(texts, find, title="thresholds", rest="x"))
+
+    assert [(each.kind, each.properties["file"], each.properties["line"]) for each in commands] == [
+        ("error", "rules/alerts.yml", "11"),
+        ("warning", "rules/alerts.yml", "12"),
+    ]
 
 
 # --- JUnit ------------------------------------------------------------------------------------------------------------
