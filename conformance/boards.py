@@ -68,12 +68,12 @@ def findings(folders: Sequence[Path], *, contract: Path | None, rules: Path | No
     """
     files, wrong = lint.read(rules) if rules is not None else ((), ())
     known = boardlint.around(contract_load.load(contract) if contract is not None else None, files)
-    read = [boardlint.read(_near(folder)) for folder in folders]
+    read = [boardlint.read(near(folder)) for folder in folders]
     boards = [board for found, _ in read for board in found]
     return (*wrong, *(each for _, unread in read for each in unread), *boardlint.check(boards, known))
 
 
-def _near(folder: Path) -> Path:
+def near(folder: Path) -> Path:
     """The folder as the reader would write it: without the way to where they stand."""
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 

@@ -8,41 +8,48 @@ import pytest
 
 from conformance import boards
 from conformance.contract import load
+from conformance.contract.parse import ContractError
 from conformance.simulate import boardlint
-from conformance.simulate.lint import Weight
+from conformance.simulate.lint import Diagnostic, Weight
 
 _ROOT = Path(__file__).parents[2]
 _SHIPPED = _ROOT / "dashboards"
 
 
-@pytest.fixture(scope="session")
-def folder(request: pytest.FixtureRequest) -> Path:
-    """The folder that `--dashboards` names, else the checkout's."""
-    return request.config.option.dashboards or _SHIPPED
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test for each file, so that each is told by itself; a folder without one is told as a whole."""
+    if "said" in metafunc.fixturenames:
+        option = metafunc.config.option
+        folder = option.dashboards or _SHIPPED
+        found = _findings(folder, option.contract, option.rules)
+        read, _ = boardlint.read(boards.near(folder))
+        files = dict.fromkeys((*(each.file for each in read), *(each.file for each in found)))
+        errors = {
+            name: [each.text() for each in found if (each.file, each.weight) == (name, Weight.ERROR)] for name in files
+        }
+        metafunc.parametrize("said", [pytest.param("\n".join(said), id=name) for name, said in errors.items()])
 
 
-def _said(folder: Path, request: pytest.FixtureRequest, weight: Weight) -> str:
-    option = request.config.option
-    found = boards.findings(
-        [folder], contract=option.contract or load.SHIPPED, rules=option.rules or _ROOT / "rules"
-    )
-    return "\n".join(each.text() for each in found if each.weight is weight)
+def _findings(folder: Path, contract: Path | None = None, rules: Path | None = None) -> tuple[Diagnostic, ...]:
+    try:
+        return boards.findings([folder], contract=contract or load.SHIPPED, rules=rules or _ROOT / "rules")
+    except ContractError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
 
 
-def test_no_dashboard_has_an_error(folder: Path, request: pytest.FixtureRequest) -> None:
+def test_a_dashboard_has_no_error(said: str) -> None:
     """
     Every query parses and asks for known metrics and labels in the right way; ids, units, links and lines are sound.
     """
-    said = _said(folder, request, Weight.ERROR)
+    if said:
+        pytest.fail(said, pytrace=False)
 
-    assert not said, f"\n{said}"
 
-
-def test_the_shipped_dashboards_have_no_warning(request: pytest.FixtureRequest) -> None:
+def test_the_shipped_dashboards_have_no_warning() -> None:
     """
     Nothing in the shipped dashboards misleads.
     """
-    said = _said(_SHIPPED, request, Weight.WARNING)
+    said = "\n".join(each.text() for each in _findings(_SHIPPED) if each.weight is Weight.WARNING)
 
     assert not said, f"\n{said}"
 
