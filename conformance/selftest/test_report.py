@@ -19,7 +19,7 @@ from conformance import watch
 from conformance.contract.model import Clause, Level, Signal
 from conformance.judge.verdict import Finding, Status, Verdict, broken, holds, unproven, unsupported
 from conformance.report import markdown
-from conformance.report.event import ClauseJudged, EventLog, RunEnded
+from conformance.report.event import AttemptFailed, ClauseJudged, ComponentDied, EventLog, RunEnded
 from conformance.report.progress import Progress
 from conformance.report.record import (
     AttemptRow,
@@ -363,6 +363,27 @@ def test_a_secret_in_a_key_is_masked_in_the_finished_text(tmp_path: Path) -> Non
 
     assert "s3cr3t-key" in encode(made)
     assert not [name for name, content in written(made, tmp_path, "s3cr3t-key").items() if "s3cr3t" in content]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_values_stay_one_line_of_an_event_and_of_the_screen(tmp_path: Path, text: str) -> None:
+    """
+    Whatever a component said when it died: one JSON object a line, and nothing on screen that moves the cursor.
+    """
+    log, out = EventLog(tmp_path / "events.ndjson"), StringIO()
+    log.write(ComponentDied(component=text, detail=text))
+    log.write(AttemptFailed(program=text, tempo=60, reasons=(text, text)))
+    log.close()
+    progress = Progress(out)
+    progress.line(text)
+    progress.cell("burst", text)
+    written_ = (tmp_path / "events.ndjson").read_bytes()
+    lines = written_.decode("utf-8").split("\n")
+
+    assert [json.loads(line)["kind"] for line in lines[:-1]] == ["component-died", "attempt-failed"]
+    assert len(written_) < 200_000
+    assert len(out.getvalue().splitlines()) == len(out.getvalue().split("\n")) - 1 == 2
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", written_.decode() + out.getvalue())
 
 
 def test_an_event_is_masked_before_it_is_cut(tmp_path: Path) -> None:
