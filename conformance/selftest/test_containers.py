@@ -152,6 +152,19 @@ def test_an_engine_without_images_leaves_the_stack_native(tmp_path: Path) -> Non
     assert "nox -s images" in chosen.why
 
 
+def test_containers_without_images_is_one_error_with_all_of_them(tmp_path: Path) -> None:
+    """
+    Before anything is started: every image that is missing, and the commands that get them.
+    """
+    with paper(tmp_path, images__json=all_images()[2:]) as fake, pytest.raises(StackError) as raised:
+        choice.choose("containers", {"DOCKER_HOST": fake.host})
+    first, second = (components.binaries())[:2]
+
+    assert f"--stack containers: 2 images are missing on {fake.host}: {first}, {second}\n" in str(raised.value)
+    assert "`nox -s images`" in str(raised.value)
+    assert f"docker pull {versions.images()[first]}" in str(raised.value)
+
+
 def test_an_engine_with_every_image_is_taken(tmp_path: Path) -> None:
     """
     Local images count as well as official ones; one that is missing does not.
