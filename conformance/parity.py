@@ -8,14 +8,14 @@ difference is accepted only with a reason that is written here.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conformance.report.compare import changes
+from conformance.report.record import Report, ReportError, read
 from fixtures.core import clock
 from fixtures.stack.choice import choose
 from fixtures.stack.component import StackError
@@ -40,52 +40,31 @@ class ParityError(Exception):
     """There are no two runs to compare; the message says why."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Difference:
-    """One clause with its status in both runs; `reason` is empty where none is written."""
-
-    clause: str
-    first: str
-    second: str
-    reason: str
-
-
-def read(directory: Path) -> dict[str, str]:
-    """The status of every clause of a run. Raises ParityError."""
+def stored(directory: Path) -> Report:
+    """The report of a run. Raises ParityError."""
     path = directory / "report.json"
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-        found = {clause["id"]: str(clause["status"]) for clause in report["clauses"]}
-    except OSError as error:
-        raise ParityError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ParityError(f"{path}: is no report of a run: {type(error).__name__}: {error}") from None
-    if not found:
+        report = read(path)
+    except ReportError as error:
+        raise ParityError(str(error)) from None
+    if not report.clauses:
         raise ParityError(f"{path}: holds no clause, so there is nothing to compare")
-    return found
-
-
-def differences(first: Mapping[str, str], second: Mapping[str, str], reasons: Mapping[str, str]) -> list[Difference]:
-    """Every clause whose status differs, those that one run does not know included."""
-    return [
-        Difference(clause=clause, first=one, second=other, reason=reasons.get(clause, ""))
-        for clause in sorted(first.keys() | second.keys())
-        if (one := first.get(clause, "absent")) != (other := second.get(clause, "absent"))
-    ]
+    return report
 
 
 def tell(first: Path, second: Path) -> int:
     """Print how two runs differ; 0 where every difference has its reason."""
-    one, other = read(first), read(second)
-    found = differences(one, other, EXPECTED)
-    width = max((len(each.clause) for each in found), default=0)
-    for each in found:
-        print(f"{each.clause:{width}}  {each.first} / {each.second}: {each.reason or 'no reason is written'}")
-    unexplained = [each for each in found if not each.reason]
-    same = len(one.keys() | other.keys()) - len(found)
+    found = changes(stored(first), stored(second))
+    width = max((len(each.clause) for each in found.clauses), default=0)
+    unexplained = 0
+    for each in sorted(found.clauses, key=lambda change: change.clause):
+        reason = EXPECTED.get(each.clause, "")
+        unexplained += not reason
+        before, after = each.before or "absent", each.after or "absent"
+        print(f"{each.clause:{width}}  {before} / {after}: {reason or 'no reason is written'}")
     for name, why in COMPONENTS.items():
         print(f"{name}: {why}")
-    print(f"parity: {same} clauses agree, {len(found)} differ, {len(unexplained)} of them without a reason")
+    print(f"parity: {found.same} clauses agree, {len(found.clauses)} differ, {unexplained} of them without a reason")
     return 1 if unexplained else 0
 
 

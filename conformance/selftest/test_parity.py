@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from conformance import parity
 from conformance.contract.load import load
+from conformance.contract.model import Clause, Level, Signal
+from conformance.judge.verdict import Status, Verdict
+from conformance.report.record import RunFacts, build, encode
 
 
 def stored(place: Path, statuses: dict[str, str]) -> Path:
     place.mkdir()
-    clauses = [{"id": clause, "status": status} for clause, status in statuses.items()]
-    (place / "report.json").write_text(json.dumps({"clauses": clauses}), encoding="utf-8")
+    clauses = [
+        Clause(id=each, signal=Signal.ALERTS, level=Level.MUST, promise="promised", document="guide")
+        for each in statuses
+    ]
+    verdicts = {
+        clause: Verdict(clause=clause, status=Status(status), reason="seen", observations=1)
+        for clause, status in statuses.items()
+    }
+    run = RunFacts(started="now", seconds=1, tempo=60, stack="native", subject="gateway", command="nox")
+    made = build(run=run, components=(), clauses=clauses, verdicts=verdicts)
+    (place / "report.json").write_text(encode(made), encoding="utf-8")
     return place
 
 
