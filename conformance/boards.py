@@ -36,9 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.no_contract and options.contract is not None:
         parser.error("--no-contract and --contract contradict each other")
+    folders = options.folders or [ROOT / "dashboards"]
     try:
         found = findings(
-            options.folders or [ROOT / "dashboards"],
+            folders,
             contract=None if options.no_contract else options.contract or contract_load.SHIPPED,
             rules=options.rules or (None if options.no_contract else ROOT / "rules"),
         )
@@ -53,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         find = ci.find_below(*(each.parent if each.is_file() else each for each in places))
         print(ci.findings((each.text() for each in shown), find, title="dashboards", rest="the log"), end="")
     counts = Counter(each.weight for each in found)
+    seen = boardlint.extent([board for folder in folders for board in boardlint.read(folder)[0]])
+    unread = f" ({seen.unread} neither PromQL nor LogQL: nothing is said of them)" if seen.unread else ""
+    print(f"looked at {seen.boards} dashboards with {seen.panels} panels and {seen.queries} queries{unread}")
     print(
         f"dashboards: {counts[Weight.ERROR]} errors, {counts[Weight.WARNING]} warnings, {counts[Weight.NOTE]} notes"
         + ("" if options.notes or not counts[Weight.NOTE] else " (--notes shows them)")
@@ -70,7 +74,13 @@ def findings(folders: Sequence[Path], *, contract: Path | None, rules: Path | No
     known = boardlint.around(contract_load.load(contract) if contract is not None else None, files)
     read = [boardlint.read(near(folder)) for folder in folders]
     boards = [board for found, _ in read for board in found]
-    return (*wrong, *(each for _, unread in read for each in unread), *boardlint.check(boards, known))
+    unread = [each for _, unread in read for each in unread]
+    for folder, (found, missed) in zip(folders, read, strict=True):
+        seen = boardlint.extent(found)
+        # A pass of what nothing was read of would prove nothing.
+        if not missed and seen.queries == seen.unread:
+            unread.append(boardlint.unreadable(str(near(folder)), "asks neither Prometheus nor Loki: nothing was checked"))
+    return (*wrong, *unread, *boardlint.check(boards, known))
 
 
 def near(folder: Path) -> Path:

@@ -491,6 +491,27 @@ def test_a_hidden_query_that_an_expression_reads_is_none() -> None:
     assert told(series) == [("hidden-series", "true")]
 
 
+@pytest.mark.parametrize(
+    ("annotation", "found"),
+    [
+        ({"datasource": PROM, "expr": 'ALERTS{alertname="HighErrorRate"}'}, []),
+        ({"datasource": {"type": "datasource", "uid": "grafana"}, "builtIn": 1}, []),
+        ({"datasource": PROM, "expr": 'ALERTS{alertname="HighErorRate"}'}, [("unknown-value", "HighErorRate")]),
+        ({"datasource": {"type": "prometheus", "uid": "P1"}, "expr": "up"}, [("hard-coded-datasource", '"P1"')]),
+        ({"datasource": PROM, "expr": "changes(osmen_request_total[5m])"}, [("unknown-metric", "osmen_request_total")]),
+        ({"datasource": PROM, "expr": "up ="}, [("query-syntax", "up =")]),
+    ],
+)
+def test_annotations_are_queries_too(annotation: dict[str, Any], found: list[tuple[str, str]]) -> None:
+    """
+    What marks events on every panel is checked like a panel's query.
+    """
+    board = sound()
+    board["annotations"] = {"list": [annotation]}
+
+    assert told(board) == found
+
+
 def test_a_short_choice_of_a_variable_is_found() -> None:
     """
     Every value of an interval is looked at, and a panel's own least interval counts.
@@ -635,6 +656,7 @@ def test_the_program_prints_findings_and_fails_on_errors(tmp_path: Path, capsys:
     ends = [program.main([str(folder)]) for folder in (good, bad)]
 
     out = capsys.readouterr().out
+    assert "looked at 1 dashboards with 2 panels and 2 queries\n" in out
     lines = (bad / "made.json").read_text().splitlines()
     line = next(number for number, text in enumerate(lines, start=1) if "sum(osmen" in text)
     column = lines[line - 1].index("osmen_requests_total") + 1
@@ -642,3 +664,26 @@ def test_the_program_prints_findings_and_fails_on_errors(tmp_path: Path, capsys:
     assert "dashboards: 0 errors, 0 warnings, 0 notes" in out
     assert f"made.json:{line}:{column}: error counter-without-rate: Rate: osmen_requests_total only grows" in out
     assert out.endswith("dashboards: 1 errors, 0 warnings, 0 notes\n")
+
+
+def test_a_folder_that_asks_nothing_is_no_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Where no query could be read nothing was proven, and the program fails.
+    """
+    board = sound()
+    sql = {
+        "refId": "A",
+        "datasource": {"type": "postgres", "uid": "${datasource}"},
+        "rawSql": "select '$agent $window'",
+    }
+    variables(board)[0]["query"] = "postgres"
+    variables(board)[2]["query"] = "select $logs"
+    board["panels"] = [{**panel(board), "targets": [sql], "datasource": sql["datasource"]}]
+    (tmp_path / "made.json").write_text(json.dumps(board))
+
+    ended = program.main([str(tmp_path)])
+
+    out = capsys.readouterr().out
+    assert ended == 1
+    assert "1 queries (1 neither PromQL nor LogQL: nothing is said of them)" in out
+    assert "error unreadable: asks neither Prometheus nor Loki: nothing was checked" in out

@@ -212,6 +212,8 @@ def around(contract: Contract | None, files: Sequence[RuleFile] = ()) -> Around:
             "model": tuple(each.model for each in metrics.prices),
             "job": tuple(each.job for each in contract.targets),
             "state": ("active", "idle", "idle in transaction"),
+            "alertname": tuple(each.name for each in alerts),
+            "alertstate": ("pending", "firing"),
         },
         documented=frozenset({*(each.name for each in metrics.promises), *read}),
     )
@@ -262,13 +264,15 @@ def read(folder: Path) -> tuple[tuple[Board, ...], tuple[Diagnostic, ...]]:
     found: list[Board] = []
     wrong: list[Diagnostic] = []
     if not folder.exists():
-        return (), (_unread(str(folder), "is neither a folder nor a file"),)
+        return (), (unreadable(str(folder), "is neither a folder nor a file"),)
     try:
         paths = [folder] if folder.is_file() else sorted(_files(folder))
     except OSError as error:
-        return (), (_unread(str(error.filename), error.strerror or str(error)),)
+        return (), (unreadable(str(error.filename), error.strerror or str(error)),)
     if len(paths) > MOST_FILES:
-        return (), (_unread(str(folder), f"holds {len(paths)} JSON files, more than the {MOST_FILES} that are read"),)
+        return (), (
+            unreadable(str(folder), f"holds {len(paths)} JSON files, more than the {MOST_FILES} that are read"),
+        )
     for path in paths:
         name = str(path) if folder.is_file() else f"{folder}/{path.relative_to(folder)}"
         try:
@@ -276,9 +280,9 @@ def read(folder: Path) -> tuple[tuple[Board, ...], tuple[Diagnostic, ...]]:
             if folder.is_file() or boards.is_board(text):
                 found.append(boards.load(text, file=name))
         except BoardError as error:
-            wrong.append(_unread(name, error.message, error))
+            wrong.append(unreadable(name, error.message, error))
     if not found and not wrong:
-        wrong.append(_unread(str(folder), "holds no dashboard: no JSON file with panels"))
+        wrong.append(unreadable(str(folder), "holds no dashboard: no JSON file with panels"))
     return tuple(found), tuple(wrong)
 
 
@@ -303,7 +307,8 @@ def _text(path: Path, name: str) -> str:
         raise BoardError(error.strerror or str(error), file=name) from None
 
 
-def _unread(file: str, reason: str, error: BoardError | None = None) -> Diagnostic:
+def unreadable(file: str, reason: str, error: BoardError | None = None) -> Diagnostic:
+    """The finding for a file or a folder of which nothing more can be said."""
     return Diagnostic(
         check="unreadable",
         weight=Weight.ERROR,
@@ -352,6 +357,29 @@ class _Query:
         for each in self.root.having("selector"):
             if each.name and not self.filled.inside_a_value(*each.at):
                 yield each
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extent:
+    """How much was looked at: `unread` are the queries that are neither PromQL nor LogQL, of which nothing is said."""
+
+    boards: int
+    panels: int
+    queries: int
+    unread: int
+
+
+def extent(found: Sequence[Board]) -> Extent:
+    """How much there is to check in these dashboards."""
+    asked = [(board, panel, target) for board, panel in boards.panels_of(found) for target in panel.targets]
+    unread = [
+        each
+        for board, panel, each in asked
+        if not each.expr.strip() or _kind_of_source(board, panel.source_of(each)) not in {"", "prometheus", "loki"}
+    ]
+    return Extent(
+        boards=len(found), panels=sum(len(each.panels) for each in found), queries=len(asked), unread=len(unread)
+    )
 
 
 def check(found: Sequence[Board], known: Around | None = None) -> tuple[Diagnostic, ...]:
