@@ -79,7 +79,8 @@ def findings(folders: Sequence[Path], *, contract: Path | None, rules: Path | No
         seen = boardlint.extent(found)
         # A pass of what nothing was read of would prove nothing.
         if not missed and seen.queries == seen.unread:
-            unread.append(boardlint.unreadable(str(near(folder)), "asks neither Prometheus nor Loki: nothing was checked"))
+            reason = "asks neither Prometheus nor Loki: nothing was checked"
+            unread.append(boardlint.unreadable(str(near(folder)), reason))
     return (*wrong, *unread, *boardlint.check(boards, known))
 
 
