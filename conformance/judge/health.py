@@ -34,6 +34,9 @@ ANSWER = 1.0
 WAITS = 0.1
 """By how many seconds the median answer may grow before a path is said to wait for something."""
 
+BLANK = 0.05
+"""The share of the time for which nobody need know what a probe would have heard."""
+
 BUSY = 0.15
 """
 A machine on which something idle takes this many seconds to answer, or a look goes out as late, is too busy to call an
@@ -250,14 +253,13 @@ def routed(promise: ProbePromise, timeline: Timeline, *, away: Mapping[str, Abse
     probing, answers = _probing(promise), story.answers(promise.shipped_path)
     if rare := _rare(probing, answers):
         return unproven(clause, rare, observations=len(answers.heard))
-    out_by, in_by = probing.failing + answers.gap, probing.succeeding + answers.gap
     allowed = (
-        f"out within {out_by:.1f} s = {probing.failure_threshold} · {probing.period:g} s + {probing.timeout:g} s, "
-        f"back within {in_by:.1f} s = {probing.success_threshold} · {probing.period:g} s + {probing.timeout:g} s, "
-        f"each + {answers.gap:.1f} s between two looks"
+        f"out within {probing.failing:g} s = {probing.failure_threshold} · {probing.period:g} s + "
+        f"{probing.timeout:g} s, back within {probing.succeeding:g} s = "
+        f"{probing.success_threshold} · {probing.period:g} s + {probing.timeout:g} s, each + the time between two looks, up to {answers.gap:.1f} s"
     )
     begun, ended = 0.0, story.document(timeline.ended)
-    windows, short = _windows(story, promise, probing, gap=answers.gap, ended=ended)
+    windows, short = _windows(story, promise, probing, answers=answers, ended=ended)
     wrong: list[Finding] = []
     unclear: list[Finding] = []
     struck: set[float] = set()
@@ -641,8 +643,11 @@ def _rare(probing: Probing, answers: Answers) -> str:
     """Why the looks at a path are too few to be played over, in words; empty when they are not."""
     if len(answers.heard) < 2:
         return f"its path was looked at {len(answers.heard)} times"
-    if answers.gap > probing.failing:
-        return f"the looks are {answers.gap:.0f} s apart, and a probe is given up after {probing.failing:g} s"
+    if (blank := answers.blank(probing.failing)) > BLANK:
+        return (
+            f"for {blank:.0%} of the time the looks are further apart, up to {answers.gap:.0f} s, "
+            f"than a probe's patience of {probing.failing:g} s"
+        )
     return ""
 
 
@@ -665,10 +670,10 @@ class _Window:
 
 
 def _windows(
-    story: _Story, promise: ProbePromise, probing: Probing, *, gap: float, ended: float
+    story: _Story, promise: ProbePromise, probing: Probing, *, answers: Answers, ended: float
 ) -> tuple[list[_Window], list[str]]:
     """Where it is sure what must be decided, and which absences were too short for that, in words."""
-    out_by, in_by = probing.failing + gap, probing.succeeding + gap
+    in_by = probing.succeeding + answers.gap
     windows: list[_Window] = []
     short: list[str] = []
     free = probing.initial_delay + in_by
@@ -681,7 +686,8 @@ def _windows(
         # Up to the first that was answered when it was back: that one may have been answered well.
         asked = [look for look in story.seen.at("GET", promise.shipped_path) if gone.start <= look.sent < gone.end]
         told = [story.document(look.sent) for look in takewhile(_over_by(gone.end), asked)]
-        start = story.document(gone.start) + out_by
+        start = story.document(gone.start)
+        start += probing.failing + answers.gap_in(start, start + probing.failing)
         if told and told[-1] > start:
             said = f"{gone.name} {gone.manner.past}"
             windows.append(_Window(routed=False, start=start, end=told[-1], why=said))

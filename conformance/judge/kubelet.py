@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -77,7 +78,19 @@ class Answers:
     @property
     def gap(self) -> float:
         """The longest time between two of them: how exactly they tell when something began."""
-        return max((after.at - before.at for before, after in pairwise(self.heard)), default=0.0)
+        return self.gap_in(-inf, inf)
+
+    def gap_in(self, start: float, end: float) -> float:
+        """The same of those that reach into a time."""
+        return max((gap for at, gap in self._gaps() if at < end and at + gap > start), default=0.0)
+
+    def blank(self, longest: float) -> float:
+        """Which share of the time lies between two of them that are further apart than `longest`."""
+        gaps = [gap for _, gap in self._gaps()]
+        return sum(gap for gap in gaps if gap > longest) / (sum(gaps) or 1.0)
+
+    def _gaps(self) -> Iterator[tuple[float, float]]:
+        return ((before.at, after.at - before.at) for before, after in pairwise(self.heard))
 
 
 def played(
