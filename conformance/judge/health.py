@@ -256,7 +256,8 @@ def routed(promise: ProbePromise, timeline: Timeline, *, away: Mapping[str, Abse
     allowed = (
         f"out within {probing.failing:g} s = {probing.failure_threshold} · {probing.period:g} s + "
         f"{probing.timeout:g} s, back within {probing.succeeding:g} s = "
-        f"{probing.success_threshold} · {probing.period:g} s + {probing.timeout:g} s, each + the time between two looks, up to {answers.gap:.1f} s"
+        f"{probing.success_threshold} · {probing.period:g} s + {probing.timeout:g} s, "
+        f"each + the time between two looks, up to {answers.gap:.1f} s"
     )
     begun, ended = 0.0, story.document(timeline.ended)
     windows, short = _windows(story, promise, probing, answers=answers, ended=ended)
