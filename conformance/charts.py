@@ -49,7 +49,7 @@ def _alert(alert: AlertPromise, timeline: Timeline) -> Chart:
     lines = [Line(name=alert.measure, points=_points(measured, step))] if measured and measured.points else []
     remarks = [f"begun {at(timeline.begun)}"]
     if timeline.tempo != 1:
-        remarks.append(f"tempo {timeline.tempo:g}: a second here is {timeline.tempo:g} seconds of the document")
+        remarks.append(f"tempo {timeline.tempo:g}: 1 s here is {timeline.tempo:g} s of the document")
     if not lines:
         remarks.append("the measure had no value")
     if timeline.interrupted:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from conformance.contract.model import Level
 from conformance.judge.verdict import Status
 from conformance.report import differences, matrix
-from conformance.report.clean import clip, count, cut
+from conformance.report.clean import clip, count, cut, plain
 from conformance.report.compare import changes
 from conformance.report.figure import figures, key, summary
 from conformance.report.style import STYLE
@@ -262,7 +262,7 @@ def _left_out(number: int) -> Iterator[str]:
 
 
 def _differs(report: Report, name: str, earlier: Report) -> str:
-    made = changes(earlier, report)
+    made, name = changes(earlier, report), plain(name)
     lines = ['<section id="differs"><h2>What differs from the run before</h2>']
     if made.nothing:
         lines.append(f'<p class="quiet">Nothing: {count(made.same, "clause")} as in {_id(name)}.</p>')

@@ -149,7 +149,7 @@ def threshold_cells(row: ThresholdRow) -> tuple[str, ...]:
     )
 
 
-COMPONENT_COLUMNS = ("component", "version", "source", "ready after", "peak memory", "")
+COMPONENT_COLUMNS = ("component", "version", "source", "ready after", "peak memory", "remark")
 
 
 def component_cells(row: ComponentRow) -> tuple[str, ...]:

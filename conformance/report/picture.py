@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from conformance.report.chart import Band, Chart
 
-WIDTH, HEIGHT = 430, 132
-_LEFT, _RIGHT, _TOP, _BOTTOM, _LANE = 46, 12, 20, 40, 13
+WIDTH, HEIGHT = 400, 130
+_LEFT, _RIGHT, _TOP, _BOTTOM, _LANE = 50, 12, 22, 42, 15
 VIEW = (_LEFT + WIDTH + _RIGHT, _TOP + HEIGHT + _BOTTOM)
 """Width and height of a drawing, in its own units: on a phone they are shown four fifths as large."""
 
@@ -116,8 +116,8 @@ def _axis(**given: object) -> dict[str, object]:
         "tickColor": quiet,
         "labelFont": _FONT,
         "titleFont": _FONT,
-        "labelFontSize": 12,
-        "titleFontSize": 12,
+        "labelFontSize": 13.5,
+        "titleFontSize": 13.5,
         "titleFontWeight": "normal",
         "tickSize": 4,
         "aria": False,
@@ -146,7 +146,7 @@ def _bands(bands: Sequence[Band], place: Callable[[float], float], chart: Chart)
     for number, band in enumerate(bands):
         wide = WIDTH * (band.end - band.start) / ((end - begin) or 1.0)
         # Text that does not fit is cut, and where three letters would be left, none stand there.
-        letters = max(int((wide - 6) / 6.2), 0)
+        letters = max(int((wide - 6) / 6.8), 0)
         label = cut(band.label, 60)
         yield {
             "a": place(band.start),
@@ -220,11 +220,11 @@ def _unit(unit: str) -> dict[str, object]:
     encoded = {
         "text": _at(unit),
         "x": _at(-10),
-        "y": _at(HEIGHT + _LANE + 18),
+        "y": _at(HEIGHT + _LANE + 20),
         "align": _at("right"),
         "fill": _at("var(--quiet)"),
         "font": _at(_FONT),
-        "fontSize": _at(12),
+        "fontSize": _at(13.5),
     }
     return {"type": "text", "aria": False, "encode": {"update": encoded}}
 
@@ -234,7 +234,7 @@ def _mark(kind: str, data: str, **encoded: object) -> dict[str, object]:
 
 
 def _text(data: str, **encoded: object) -> dict[str, object]:
-    return _mark("text", data, text={"field": "label"}, font=_at(_FONT), fontSize=_at(11.5), **encoded)
+    return _mark("text", data, text={"field": "label"}, font=_at(_FONT), fontSize=_at(13), **encoded)
 
 
 def _at(value: object) -> dict[str, object]:

@@ -40,6 +40,7 @@ a { color: var(--link); text-underline-offset: .15em; }
 nav a { text-decoration: none; padding: .2rem 0; }
 nav a:hover { text-decoration: underline; }
 h2 { margin: 2.25rem 0 .75rem; font-size: 1.3rem; }
+p, summary, li { overflow-wrap: anywhere; }
 .quiet, small { color: var(--quiet); font-size: .9rem; }
 code, pre { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .88em; overflow-wrap: anywhere; }
 pre { margin: .5rem 0; padding: .6rem .8rem; background: var(--code); border-radius: 6px; white-space: pre-wrap; }
@@ -66,8 +67,8 @@ summary:hover { background: color-mix(in srgb, var(--code) 60%, transparent); }
 .chip { min-width: 7.4rem; font-size: .85rem; font-weight: 600; }
 .chip::before {
   content: ""; display: inline-block; width: .6em; height: .6em; margin-right: .45em; border-radius: 50%;
+  background: currentColor;
 }
-  background: currentColor; }
 .chip.broken::before { border-radius: 0; }
 .chip.unproven::before { background: none; border: 2px solid; }
 .chip.unsupported::before { height: 2px; vertical-align: middle; border-radius: 0; }

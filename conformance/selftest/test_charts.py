@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import html
 import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+import vl_convert
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from lxml import etree
 
 from conformance.charts import alert_charts
 from conformance.contract.load import load
-from conformance.report.chart import MOST_POINTS, Chart, thinned
+from conformance.report.chart import MOST_POINTS, Band, Chart, Level, Line, Mark, thinned
+from conformance.report.clean import plain
+from conformance.report.figure import figures
+from conformance.report.html import render
+from conformance.report.picture import svg
+from conformance.selftest import pages
 from conformance.selftest.judging import ladders
 from conformance.selftest.recording import timelines
 from conformance.timeline.model import Measured, Timeline
@@ -127,3 +135,74 @@ def test_one_program_with_both_rungs_is_one_chart(program: str) -> None:
     A ladder whose rungs are phases of one program is drawn once.
     """
     assert len([title for title in drawn() if title.endswith(f" in {program}")]) == 1
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.text(max_size=80),
+    st.lists(st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)), max_size=6),
+    st.floats(min_value=0, max_value=1e7),
+)
+def test_every_chart_is_drawn_as_an_image_without_a_script(text: str, values: list[float | None], long: float) -> None:
+    """
+    Whatever its texts and its heights are, what comes out is well-formed and made of shapes and text alone.
+    """
+    word = plain(text)
+    chart = Chart(
+        about=word,
+        title=word,
+        unit=word,
+        lines=(Line(name=word, points=tuple((n * long, value) for n, value in enumerate(values))),),
+        bands=(Band(kind="phase", label=word, start=0, end=long), Band(kind="firing", label=word, start=long, end=0)),
+        marks=(Mark(kind=word, label=word, at=long),),
+        levels=(Level(label=word, value=0.5),),
+    )
+
+    drawn = etree.fromstring(f"<svg>{svg(chart)}</svg>")
+
+    assert {each.tag for each in drawn.iter()} <= {"svg", "g", "path", "line", "text", "rect"}
+    assert not [name for each in drawn.iter() for name in each.attrib if name.startswith("on") or "href" in name]
+
+
+def test_a_text_that_looks_like_an_expression_is_drawn_as_it_is() -> None:
+    """
+    Nothing in a label is evaluated.
+    """
+    word = "datum.v + {'signal': 'width'}"
+
+    drawn = svg(Chart(about="", title="", unit="", lines=(), levels=(Level(label=word, value=1),)))
+
+    assert word in html.unescape(drawn)
+
+
+def test_a_drawing_that_fails_costs_the_drawing_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The words and the table stay, and the page says why nothing is drawn.
+    """
+
+    def fails(_: str) -> str:
+        raise ValueError("no room left")
+
+    monkeypatch.setattr(vl_convert, "vega_to_svg", fails)
+
+    (figure,) = figures([drawn()["HighErrorRate in error-rate-above"]])
+
+    page = "\n".join(figure.lines)
+    assert "not drawn: no room left" in page
+    assert page.count("<tr>") > 20
+    assert "firing from" in page
+
+
+def test_a_page_holds_so_many_charts_and_tells_of_the_others() -> None:
+    """
+    Beyond its share of the page a chart is counted, not drawn.
+    """
+    one = drawn()["HighErrorRate in error-rate-above"]
+    made = replace(pages.report(), charts=(one,) * 60)
+
+    page = render(made)
+
+    assert len(page) < 1_500_000
+    held = page.count('<figure class="chart" id=')
+    assert 20 < held < 60
+    assert f"{60 - held} charts more in report.json" in page
