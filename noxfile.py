@@ -74,9 +74,16 @@ def dashboards(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Seconds, cases and memory of the simulation over 5, 50 and 500 generated rules, and of the full mutant matrix."""
-    install(session, "suite")
+    """Seconds and memory of simulating 5 to 500 rules, of the full mutant matrix, and of the page (`-- report`)."""
+    install(session, "pictures")
     session.run("python", "-m", "conformance.bench", *session.posargs)
+
+
+@nox.session(default=False)
+def pictures(session: nox.Session) -> None:
+    """Take the pictures in the README of a stored run (`-- RUN`, else the latest), in an installed Chromium."""
+    install(session, "pictures")
+    session.run("python", "-m", "conformance.pictures", *session.posargs)
 
 
 @nox.session(default=False)

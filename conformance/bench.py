@@ -1,5 +1,5 @@
 """
-The program behind `nox -s bench`: what the simulation costs, in seconds, cases and memory, as the rules grow.
+The program behind `nox -s bench`: what simulation costs as the rules grow, in seconds, cases and memory, and the page.
 
 It makes rules of its own, of the shapes that people write; no timed test hangs on it.
 """
@@ -16,7 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from conformance.browser import NARROW, WIDE, NoBrowserError, browser, opened
 from conformance.contract import load as contract_load
+from conformance.report import html
+from conformance.selftest import pages
 from conformance.simulate import compare, judge_mutants
 from conformance.simulate.cases import read_cases
 from conformance.simulate.effective import measure, subjects
@@ -64,13 +67,13 @@ def generated(count: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what measuring costs; 0 when everything could be measured."""
     parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").strip().splitlines()[0])
-    parser.add_argument("what", nargs="*", choices=["thresholds", "mutants", []], help="nothing means both")
+    parser.add_argument("what", nargs="*", choices=["thresholds", "mutants", "report", []], help="nothing means all")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="how many rules")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where to write (default: a new one below .runs)")
     options = parser.parse_args(arguments)
     try:
         run = rundir.create(ROOT / ".runs" if options.run_dir is None else None, exact=options.run_dir)
-        tools = provide(["promtool", "amtool"])
+        tools = {} if options.what == ["report"] else provide(["promtool", "amtool"])
     except (RunDirError, ProvisionError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -79,6 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows += [_thresholds(size, tools["promtool"].path) for size in options.sizes]
     if "mutants" in options.what or not options.what:
         rows += [_mutants(tools["promtool"].path, tools["amtool"].path, full=full) for full in (False, True)]
+    if "report" in options.what or not options.what:
+        rows += _reports(run.path)
     (run.path / "bench.json").write_text(json.dumps({"schema": 1, "cores": os.cpu_count(), "rows": rows}, indent=2))
     print(f"written: {run.path / 'bench.json'}")
     return 0
@@ -111,6 +116,31 @@ def _mutants(promtool: Path, amtool: Path, *, full: bool) -> dict[str, object]:
     row = spent.row(f"{what}: {len(found.judged)} of rules", sum(cases for cases, _ in tool.runs))
     row["outcomes"] = {str(outcome): len(found.having(outcome)) for outcome in judge_mutants.Outcome}
     return row
+
+
+def _reports(folder: Path) -> list[dict[str, object]]:
+    """The page of a full run and of 2 000 clauses: how long it takes to write and to open, and how large it is."""
+    rows = []
+    for what, made in (("a full run", pages.report(every=1)), ("2 000 clauses", pages.large(2_000))):
+        began = time.monotonic()
+        file = folder / f"{what.replace(' ', '-')}.html"
+        file.write_text(html.render(made), encoding="utf-8")
+        row: dict[str, object] = {
+            "what": f"the page of {what}",
+            "charts": len(made.charts),
+            "seconds": round(time.monotonic() - began, 2),
+            "bytes": file.stat().st_size,
+        }
+        try:
+            with browser() as started:
+                for width in (WIDE, NARROW):
+                    with opened(started, file, width=width) as seen:
+                        row[f"ready_ms_at_{width}"] = round(seen.ready_ms)
+        except NoBrowserError as error:
+            row["not_opened"] = str(error)
+        print(", ".join(f"{name} {value}" for name, value in row.items()), flush=True)
+        rows.append(row)
+    return rows
 
 
 class _Spent:
