@@ -394,7 +394,7 @@ class _Teller:
     def ready(self, ready: Ready) -> None:
         self._events.write(ComponentReady(component=ready.instance, version="", seconds=ready.seconds))
         self._ready += 1
-        self._progress.cell("starting", f"{self._ready} components are ready, the last {ready.instance}")
+        self._progress.cell("starting", f"ready so far: {self._ready} components, the last is {ready.instance}")
 
     def standing(self, stack: Stack, seconds: float) -> None:
         self._progress.done("starting")
