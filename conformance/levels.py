@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from fixtures.stack.driver import Running
     from fixtures.stack.stack import Cell
 
-AT_ONCE = 3
-"""Gateways that run side by side: each is at work for a moment and then waits to end."""
+AT_ONCE = {"native": 2, "containers": 4}
+"""Gateways that run side by side, by driver: a process is at work at once, a container mostly waits for its engine."""
 
 NONSENSE = "LOUD"
 """What is no level anywhere."""
@@ -99,7 +99,8 @@ def observe(cell: Cell, logs: Logs, *, prefix: str) -> LevelsSeen:
             said = f"{type(error).__name__}: {error}".splitlines()[0]
             return Variant(name=given.name, given=given.environment, trouble=said)
 
-    with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="levels") as pool:
+    at_once = AT_ONCE[cell.stack.settings.driver]
+    with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="levels") as pool:
         return LevelsSeen(variants=tuple(pool.map(one, plan(logs))))
 
 
