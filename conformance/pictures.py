@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".github" / "pictures"
 LIVE = ("conformance/steady", "conformance/scenarios")
+LATEST = ".runs/latest"
 WIDTH = 1040
 COLUMNS = 118
 _LAST_LINES = 30
@@ -68,10 +69,10 @@ def take(run: Path, folder: Path) -> list[Path]:
     with browser() as started:
         folder.mkdir(parents=True, exist_ok=True)
         return [
-            _terminal(started, judged_again(run), folder / "terminal.png"),
-            _page(started, page, folder / "report.png", height=760),
-            _page(started, page, folder / "alerts.png", part="#alerts .charts:has(figure + figure)"),
-            _page(started, page, folder / "phone.png", width=NARROW, dark=True, part="#alerts figure"),
+            terminal(started, judged_again(run), folder / "terminal.png"),
+            shot(started, page, folder / "report.png", height=760),
+            shot(started, page, folder / "alerts.png", part="#alerts .charts:has(figure + figure)"),
+            shot(started, page, folder / "phone.png", width=NARROW, dark=True, part="#alerts figure"),
         ]
 
 
@@ -87,26 +88,28 @@ def judged_again(run: Path) -> str:
             text=True,
             check=False,
         )
-        shown = done.stdout.replace(f"{scratch}/run", ".runs/latest")
+        # The reader's own run stands there, whichever this one was.
+        shown = done.stdout.replace(f"{scratch}/run", LATEST).replace(str(run.resolve()), LATEST)
     if "result:" not in shown:
         raise PicturesError(f"{run} could not be judged again: {(done.stderr or shown).strip()[-300:]}")
     return shown
 
 
-def _terminal(started: Browser, shown: str, place: Path) -> Path:
+def terminal(started: Browser, shown: str, place: Path) -> Path:
+    """A picture of the last lines of what a terminal shows, in its colours."""
     lines = Text.from_ansi("\n".join(shown.strip().splitlines()[-_LAST_LINES:]))
     console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)
-    console.print(Text("$ nox -s conformance -- -q", style="bold"))
+    console.print(Text(f"$ python -m pytest {' '.join(LIVE)} --timeline {LATEST}", style="bold"))
     console.print(lines, overflow="ellipsis", no_wrap=True)
-    drawn = console.export_svg(title="nox -s conformance", theme=MONOKAI)
+    drawn = console.export_svg(title="a run judged again", theme=MONOKAI)
     with tempfile.TemporaryDirectory() as scratch:
         page = Path(scratch) / "terminal.html"
         # The typeface of the export stands on the network; this machine's own does as well.
         page.write_text(f'<meta charset="utf-8"><style>svg {{ width: {WIDTH}px }}</style>{drawn}', encoding="utf-8")
-        return _page(started, page, place, part="svg", width=WIDTH + 40)
+        return shot(started, page, place, part="svg", width=WIDTH + 40)
 
 
-def _page(
+def shot(
     started: Browser,
     page: Path,
     place: Path,
@@ -116,6 +119,7 @@ def _page(
     dark: bool = False,
     part: str = "",
 ) -> Path:
+    """A picture of the first part of the page that the selector `part` names; without one, of its beginning."""
     with opened(started, page, width=width, dark=dark) as seen:
         if part:
             seen.page.locator(part).first.screenshot(path=place)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import axe_playwright_python
 import pytest
 
+from conformance import pictures
 from conformance.browser import NARROW, WIDE, NoBrowserError, browser, installed, opened
 from conformance.report import html
 from conformance.report.chart import Band, Chart, Level, Line, Mark
@@ -152,3 +153,28 @@ def test_hostile_values_stay_text(chromium: Browser, tmp_path: Path, text: str) 
         assert seen.page.evaluate("() => [...document.links].every(a => a.protocol === 'file:')")
         assert not scrolls(seen.page)
         assert found == {}
+
+
+def test_pictures_are_taken_of_whole_runs_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A folder without a page is told as one, and nothing is written.
+    """
+    status = pictures.main([str(tmp_path), "--into", str(tmp_path / "pictures")])
+
+    assert status == 1
+    assert f"{tmp_path}/report.html is missing: a picture needs a whole run" in capsys.readouterr().err
+    assert not (tmp_path / "pictures").exists()
+
+
+def test_a_picture_shows_what_the_page_shows(chromium: Browser, tmp_path: Path) -> None:
+    """
+    An alert's charts and a terminal's text come out as pictures of some size, not as blank ones.
+    """
+    page = kept(tmp_path, html.render(pages.report(every=1)))
+
+    chart = pictures.shot(chromium, page, tmp_path / "chart.png", part="#alerts figure")
+    terminal = pictures.terminal(chromium, "\x1b[32m131 passed\x1b[0m\nresult: conformant", tmp_path / "text.png")
+
+    assert [place.read_bytes()[:4] for place in (chart, terminal)] == [b"\x89PNG"] * 2
+    assert chart.stat().st_size > 8_000
+    assert terminal.stat().st_size > 4_000
