@@ -172,11 +172,10 @@ class Stage:
         attempts: dict[str, tuple[Attempt, ...]] = {}
         for name in self._programs:
             seen, mutants = self.timelines[name], tuple(self._beside(name))
-            beside = tuple(reason for mutant in mutants for reason in premise.repeatable(mutant))
-            reasons = premise.repeatable(seen, needs=NEEDS) or beside or tuple(
-                found[name]
-                for ladder in self._ladders
-                if name in (found := narrow(ladder, self._contract, self.timelines))
+            reasons = (
+                premise.repeatable(seen, needs=NEEDS)
+                or tuple(reason for mutant in mutants for reason in premise.repeatable(mutant))
+                or tuple(self._narrow(name))
             )
             hopeless = (
                 premise.deaths(seen, NEEDS)
@@ -199,6 +198,21 @@ class Stage:
         stack.raise_cells([self._spec(program, self._settings.tempo / 2, cell) for cell, program in specs.items()])
         stack.await_ready()
         self._round(stack, specs, attempts)
+
+    def _narrow(self, program: str) -> Iterable[str]:
+        """Why a rung of the program proves nothing of an alert, or of a mutant beside it."""
+        views = [(ladder, self.timelines) for ladder in self._ladders]
+        views += [
+            (mutant.ladder, {**self.timelines, program: self.timelines[mutant.cell]})
+            for mutant in self._mutants
+            # A state that is too short to be seen leaves nothing open of a mutant: those are seen in a long one.
+            if mutant.program == program
+            and mutant.cell in self.timelines
+            and not self._contract.alert(mutant.ladder.alert).fires_on
+        ]
+        for ladder, timelines in views:
+            if reason := narrow(ladder, self._contract, timelines).get(program):
+                yield reason
 
     def _round(
         self, stack: Stack, programs: Mapping[str, Program], attempts: Mapping[str, tuple[Attempt, ...]]
