@@ -74,7 +74,7 @@ def dashboards(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Seconds and memory of simulating 5 to 500 rules, of the full mutant matrix, and of the page (`-- report`)."""
+    """What it costs: simulation (`-- thresholds mutants`), the page (`-- report`), the main job (`-- live`)."""
     install(session, "pictures")
     session.run("python", "-m", "conformance.bench", *session.posargs)
 

@@ -1,5 +1,5 @@
 """
-The program behind `nox -s bench`: what simulation costs as the rules grow, in seconds, cases and memory, and the page.
+The program behind `nox -s bench`: what simulation costs as the rules grow, the page, and the main job.
 
 It makes rules of its own, of the shapes that people write; no timed test hangs on it.
 """
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from conformance import cost
 from conformance.browser import NARROW, WIDE, NoBrowserError, browser, opened
 from conformance.contract import load as contract_load
 from conformance.report import html
@@ -67,7 +68,8 @@ def generated(count: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what measuring costs; 0 when everything could be measured."""
     parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").strip().splitlines()[0])
-    parser.add_argument("what", nargs="*", choices=["thresholds", "mutants", "report", []], help="nothing means all")
+    parts = ["thresholds", "mutants", "report", "live", []]
+    parser.add_argument("what", nargs="*", choices=parts, help="nothing means all")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="how many rules")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where to write (default: a new one below .runs)")
     options = parser.parse_args(arguments)
@@ -84,6 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows += [_mutants(tools["promtool"].path, tools["amtool"].path, full=full) for full in (False, True)]
     if "report" in options.what or not options.what:
         rows += _reports(run.path)
+    if "live" in options.what or not options.what:
+        try:
+            rows.append(cost.live(run.path / "live"))
+        except cost.CostError as error:
+            print(f"bench: {error}", file=sys.stderr)
+            return 1
+        print(cost.told(rows[-1]), flush=True)
     (run.path / "bench.json").write_text(json.dumps({"schema": 1, "cores": os.cpu_count(), "rows": rows}, indent=2))
     print(f"written: {run.path / 'bench.json'}")
     return 0
