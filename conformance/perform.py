@@ -20,6 +20,7 @@ from conformance.judge.mutants import MutantError
 from conformance.observe import settled
 from conformance.observe.client import Client, ObserveError
 from conformance.observe.gather import Backends, Deed, timeline
+from conformance.observe.grafana import Screen, Stretch, Unaskable
 from conformance.observe.planted import labels, plant
 from conformance.observe.prometheus import Prometheus
 from conformance.observe.traces import SentSpan
@@ -35,7 +36,7 @@ from fixtures.spans import send
 from fixtures.stack import secrets
 from fixtures.stack.components import JAEGER
 from fixtures.stack.stack import AGAIN, CellSpec, Shadow, Subject, read_rules, standing
-from fixtures.stack.tempo import rewrite_expression
+from fixtures.stack.tempo import TempoError, rewrite_expression
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -99,7 +100,9 @@ class Stage:
         subjects: Mapping[str, Subject] | None = None,
         ladders: Sequence[Ladder] = (),
         mutants: Sequence[Mutant] = (),
+        dashboards: Mapping[str, str] | None = None,
     ) -> None:
+        self._dashboards = dict(dashboards or {})
         self._subjects = subjects or {}
         self._ladders = tuple(ladders)
         self._measured = {name for ladder in ladders for name in (ladder.below, ladder.above)}
@@ -244,6 +247,9 @@ class Stage:
                 deed = replace(deed, planted=planted[deed.cell], questions=asked)
             if "traces" in deed.signals:
                 deed = replace(deed, sent=_sent(stack.cells[deed.cell]))
+            if "dashboards" in deed.signals:
+                screen = screen_of(stack.cells[deed.cell], deed.phases, self._dashboards)
+                deed = replace(deed, screen=screen, witnessed=performance.performed().witnessed)
             cell = stack.cells[deed.cell]
             seen = self._read(deed, cell)
             if deed.program in self._measured:
@@ -381,6 +387,35 @@ class Stage:
             attempts=deed.attempts,
             health=deed.health,
         )
+
+
+REACH = 90.0
+"""Seconds of the document's time after which a step is in every panel: a window of a minute and two scrapes."""
+
+
+def screen_of(cell: Cell, phases: Sequence[Span], files: Mapping[str, str]) -> Screen:
+    """How the dashboards of a cell are asked: of each phase, from when it fills the panels' windows."""
+    tempo = cell.spec.tempo
+
+    def rewrite(query: str) -> str:
+        try:
+            return rewrite_expression(query, tempo)
+        except TempoError as error:
+            raise Unaskable(str(error)) from error
+
+    return Screen(
+        prometheus=f"http://{cell.prometheus.address('http')}",
+        loki=f"http://{cell.address('loki', 'http')}",
+        files=files,
+        stretches=tuple(
+            Stretch(phase=span.name, start=span.start + REACH / tempo, end=span.end)
+            for span in phases
+            if span.end - span.start > 2 * REACH / tempo
+        ),
+        tempo=tempo,
+        rewrite=rewrite,
+        narrow=lambda query: narrowed(query, cell=cell.name),
+    )
 
 
 def _bytes(mebibytes: float | None) -> float | None:

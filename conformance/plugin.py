@@ -116,6 +116,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
                 tempo=options.tempo,
                 contract=options.contract,
                 rules=options.rules or _shipped_rules(session.config.rootpath),
+                dashboards=options.dashboards or _shipped_dashboards(session.config.rootpath),
                 subject=options.subject,
                 run_dir=options.run_dir,
                 timelines=tuple(options.timeline),
@@ -175,6 +176,11 @@ def _checkout(root: Path) -> Path:
 def _shipped_rules(root: Path) -> Path:
     """The rules of this checkout, wherever pytest was started."""
     return Path("rules") if Path.cwd() == root else root / "rules"
+
+
+def _shipped_dashboards(root: Path) -> Path:
+    """The dashboards of this checkout, wherever pytest was started."""
+    return Path("dashboards") if Path.cwd() == root else root / "dashboards"
 
 
 def _revision(root: Path) -> str:

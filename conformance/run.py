@@ -48,6 +48,7 @@ from conformance.timeline.store import TimelineError
 from conformance.watch import AlertWatch
 from fixtures.core import clock, rundir
 from fixtures.core.journal import Journal
+from fixtures.language import boards
 from fixtures.language.rules import RulesError, near
 from fixtures.load.ledger import Outcome
 from fixtures.stack.choice import NAMES, choose
@@ -94,6 +95,7 @@ class Options:
     revision: str
     find: Find = field(default=lambda name: name if Path(name).is_file() else None)
     """Where a finding's file is, for the remarks of a CI server."""
+    dashboards: Path = Path("dashboards")
 
 
 class Run:
@@ -127,6 +129,7 @@ class Run:
         self._notes: list[str] = []
         self._chosen = ""
         self._driver = self._check()
+        self._dashboards = {} if options.timelines else _read_dashboards(options.dashboards, self._programs)
         self._begun, self._started = clock.mono(), clock.now()
         self._stored = self._read() if options.timelines else None
         self.directory = rundir.create(exact=options.run_dir)
@@ -196,6 +199,7 @@ class Run:
             listener=(teller := _Teller(progress, self._events, self._options, self._programs)),
             ladders=self._ladders,
             mutants=self._mutants,
+            dashboards=self._dashboards,
         )
         self._stage = stage
         try:
@@ -347,6 +351,21 @@ class _Stored(dict[str, "Timeline"]):
     def __missing__(self, program: str) -> Timeline:
         there = ", ".join(sorted(self)) or "none"
         raise RunError(f"--timeline: holds no timeline of program {program}, on which this rests; it holds {there}")
+
+
+def _read_dashboards(folder: Path, programs: Sequence[Program]) -> dict[str, str]:
+    """The dashboards by file name, where a program looks at them."""
+    if not any("dashboards" in program.signals for program in programs):
+        return {}
+    if not folder.is_dir():
+        raise RunError(f"--dashboards {folder}: is not a folder")
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise RunError(f"--dashboards {folder}: holds no dashboard (*.json)")
+    try:
+        return {path.name: boards.read(path).source for path in files}
+    except boards.BoardError as error:
+        raise RunError(f"--dashboards {error}") from error
 
 
 def _check_subject(subject: str) -> None:

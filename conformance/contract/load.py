@@ -35,6 +35,8 @@ from conformance.contract.model import (
     MetricPromise,
     Metrics,
     MetricType,
+    PanelFigure,
+    PanelPromise,
     PortPromise,
     Price,
     ProbePromise,
@@ -69,6 +71,7 @@ DOCUMENTS = (
     "logs.yaml",
     "health.yaml",
     "traces.yaml",
+    "dashboards.yaml",
     "agreement.yaml",
     "mutants.yaml",
 )
@@ -118,6 +121,7 @@ def load(directory: Path | None = None) -> Contract:
         logs=_logs(readers["logs.yaml"]),
         traces=_traces(readers["traces.yaml"]),
         health=_health(readers["health.yaml"]),
+        panels=_panels(readers["dashboards.yaml"]),
         agreement=_agreement(readers["agreement.yaml"]),
         mutants=_mutants(readers["mutants.yaml"]),
     )
@@ -574,6 +578,27 @@ def _agreement(document: Reader) -> dict[str, Promise]:
     said = {name: _promise(document.mapping(name)) for name in AGREEING}
     document.finish()
     return said
+
+
+def _panels(document: Reader) -> tuple[PanelPromise, ...]:
+    entries = document.sequence("panels")
+    panels = tuple(
+        PanelPromise(
+            board=entry.name("board"),
+            title=entry.text("title"),
+            figure=entry.choice("figure", PanelFigure),
+            unit=entry.choice("unit", Unit),
+            quiet=entry.flag("quiet") if entry.has("quiet") else False,
+            lines=entry.texts("lines") if entry.has("lines") else (),
+            level=entry.choice("level", Level),
+            promise=entry.text("promise"),
+            document=entry.document(),
+        )
+        for entry in entries
+    )
+    document.finish()
+    _distinct(entries, "title", [panel.clause_id for panel in panels])
+    return panels
 
 
 def _health(document: Reader) -> Health:

@@ -6,6 +6,7 @@ It knows what is claimed; it must not know how a claim is observed or judged.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
@@ -73,6 +74,12 @@ class Unit(StrEnum):
     TOKENS = "tokens"
     DOLLARS = "dollars"
     OPERATIONS = "operations"
+    EXECUTIONS_PER_SECOND = "executions/s"
+    TOKENS_PER_SECOND = "tokens/s"
+    OPERATIONS_PER_SECOND = "operations/s"
+    TRANSACTIONS_PER_SECOND = "transactions/s"
+    BYTES_PER_SECOND = "bytes/s"
+    CORES = "cores"
 
 
 class MetricType(StrEnum):
@@ -100,6 +107,34 @@ class LedgerRelation(StrEnum):
     USERS = "users"
     TOKENS = "tokens"
     COST = "cost"
+
+
+class PanelFigure(StrEnum):
+    """
+    Which figure of the clients, of the servers or of the machine a panel must show.
+    """
+
+    REQUEST_RATE = "request-rate"
+    ERROR_RATE = "error-rate"
+    LATENCY = "latency"
+    USERS = "users"
+    ERROR_LINES = "error-lines"
+    EXECUTION_RATE = "execution-rate-by-agent"
+    EXECUTION_TIME = "execution-time-by-agent"
+    SUCCESS = "success-share-by-agent"
+    TOKENS = "tokens-by-agent"
+    CPU = "processor-time-by-service"
+    MEMORY = "memory-by-service"
+    DISK = "disk-operations"
+    NETWORK = "network-bytes"
+    TRANSACTIONS = "transactions"
+    SESSIONS = "session-share"
+    SLOW = "slowest-query"
+    CACHE = "cache-hit-share"
+    COST = "cost"
+    TOKEN_RATE = "token-rate-by-type"  # noqa: S105  no password
+    COST_BY_AGENT = "cost-by-agent"
+    PROJECTIONS = "cost-projections"
 
 
 class ReceiverKind(StrEnum):
@@ -668,6 +703,42 @@ class Traces:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PanelPromise(Promise):
+    """
+    One panel by its dashboard's file name (without `.json`) and its title; a quiet one may be empty.
+
+    `lines` are what its series are called, where one panel shows several quantities.
+    """
+
+    board: str
+    title: str
+    figure: PanelFigure
+    unit: Unit
+    quiet: bool
+    lines: tuple[str, ...] = ()
+
+    @property
+    def clause_id(self) -> str:
+        return f"dashboard/{self.board}/{slug(self.title)}"
+
+    def clause(self) -> Clause:
+        return Clause(
+            id=self.clause_id,
+            signal=Signal.DASHBOARDS,
+            level=self.level,
+            promise=self.promise,
+            document=self.document,
+        )
+
+
+def slug(title: str) -> str:
+    """
+    A title as a part of a clause's id: `Disk I/O` is `disk-i-o`.
+    """
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Contract:
     """
     Everything that is claimed, and nothing that is not judged.
@@ -689,6 +760,7 @@ class Contract:
     """By what agrees: `signals`, `tiers`."""
     mutants: Mapping[str, Promise]
     """By the name of a wrong version of the rules: that it is found out."""
+    panels: tuple[PanelPromise, ...] = ()
 
     def alert(self, name: str) -> AlertPromise:
         return _find("alert", name, {each.name: each for each in self.alerts})
@@ -710,6 +782,9 @@ class Contract:
 
     def span(self, name: str) -> SpanPromise:
         return _find("span", name, {each.name: each for each in self.traces.spans})
+
+    def panel(self, clause_id: str) -> PanelPromise:
+        return _find("panel", clause_id, {each.clause_id: each for each in self.panels})
 
     def trace_port(self, port: int) -> PortPromise:
         return _find("trace port", str(port), {str(each.port): each for each in self.traces.ports})
@@ -746,6 +821,7 @@ class Contract:
             *self.logs.clauses(),
             *self.health.clauses(),
             *self.traces.clauses(),
+            *(each.clause() for each in self.panels),
             *(self._said(f"{name}/agree", Signal.AGREEMENT, said) for name, said in self.agreement.items()),
             *(self._said(f"mutant/{name}", Signal.AGREEMENT, said) for name, said in self.mutants.items()),
         )

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from conformance.observe import logs, metrics, settled
+from conformance.observe import grafana, logs, metrics, settled
 from conformance.observe.client import Client, ObserveError
 from conformance.observe.prometheus import Prometheus, raw_query
 from conformance.observe.receivers import received
 from conformance.observe.traces import QUERYING, SAMPLING, traces
+from conformance.timeline.boards import Paid
 from conformance.timeline.model import SCHEMA, Timeline
 from fixtures.core import patience
+from fixtures.load.ledger import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from conformance.observe.traces import SentSpan
+    from conformance.timeline.boards import BoardsSeen
     from conformance.timeline.health import HealthSeen
     from conformance.timeline.logs import LogsSeen, Planted, Question
     from conformance.timeline.metrics import MetricsSeen
@@ -36,8 +39,15 @@ if TYPE_CHECKING:
     )
     from conformance.timeline.traces import TracesSeen
     from fixtures.load.ledger import Ledger
+    from fixtures.load.witness import Sighting
 
 T = TypeVar("T")
+LOOKED = {
+    "service": 'container_memory_working_set_bytes{name="osmen-gateway"}',
+    "machine": 'container_fs_writes_total{id="/"}',
+}
+"""Series that cAdvisor writes at each of its looks."""
+
 ALERTS, UP, SCRAPE_DURATION = "ALERTS", "up", "scrape_duration_seconds"
 
 
@@ -86,6 +96,9 @@ class Deed:
     """The suite's own log lines."""
     questions: tuple[Question, ...] = ()
     """What the log store is asked."""
+    screen: grafana.Screen | None = None
+    """The dashboards, and how they are asked."""
+    witnessed: tuple[Sighting, ...] = ()
     deaths: tuple[Death, ...] = ()
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     interrupted: str = ""
@@ -195,6 +208,7 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
         metrics=seen_metrics,
         traces=_traces(deed, backends) if "traces" in deed.signals else None,
         logs=_logs(deed, backends) if "logs" in deed.signals else None,
+        boards=_boards(deed, backends, deed.screen) if deed.screen is not None and arrival.ok else None,
         queries={
             name: raw_query(name, start=start, end=end) + f" @ {end:.3f}" for name in (ALERTS, UP, SCRAPE_DURATION)
         },
@@ -219,6 +233,39 @@ def _logs(deed: Deed, backends: Backends) -> LogsSeen:
     )
     with Client("loki", backends.urls["loki"]) as client:
         return logs.read(client, task)
+
+
+def _boards(deed: Deed, backends: Backends, screen: grafana.Screen) -> BoardsSeen:
+    troubles: list[str] = []
+    paid: tuple[Paid, ...] = ()
+    try:
+        with Client("upstream", backends.urls["upstream"]) as client:
+            paid = tuple(
+                Paid(
+                    request_id=each.request_id,
+                    model=each.model,
+                    prompt_tokens=each.prompt_tokens,
+                    completion_tokens=each.completion_tokens,
+                )
+                for each in metrics.billed(client, deed.cell, backends.upstream_secret)
+            )
+        errors = deed.ledger.outcome(Outcome.ERROR).requests
+        with Client("loki", backends.urls["loki"]) as client:
+            lagging = logs.awaited(client, deed.cell, begun=deed.begun, request=errors[-1].request_id if errors else "")
+            troubles += [lagging] if lagging else []
+    except ObserveError as error:
+        troubles.append(str(error))
+    looked: dict[str, tuple[float, ...]] = {}
+    with Client(f"prometheus of {deed.cell}", screen.prometheus) as client:
+        for name, selector in LOOKED.items():
+            try:
+                found = Prometheus(client).samples(selector, start=deed.begun, end=deed.ended)
+            except ObserveError as error:
+                troubles.append(str(error))
+            else:
+                looked[name] = tuple(sorted({at for one in found for at, _ in one.points}))
+    seen = grafana.ask(screen, paid=paid)
+    return replace(seen, witnessed=deed.witnessed, looked=looked, troubles=(*troubles, *seen.troubles))
 
 
 def _evaluations(deed: Deed, alerts: tuple[Series, ...], phases: Mapping[str, float]) -> tuple[float, ...]:

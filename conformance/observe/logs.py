@@ -252,6 +252,16 @@ def _await(store: _Store, task: Assignment, written: tuple[Line, ...] | None) ->
     return f"{waited.last} after {waited.elapsed:.1f} s" if waited.last else ""
 
 
+def awaited(client: Client, cell: str, *, begun: float, request: str) -> str:
+    """Wait until the line of a request has arrived; why it had not, or nothing."""
+    if not request:
+        return ""
+    store = _Store(client, begun=begun)
+    query = f'{{cell="{cell}"}} |= "{request}"'
+    waited = wait.until(lambda: store.has(query), bool, budget=patience.INGESTION, every=patience.SETTLE)
+    return "" if waited.ok else f"loki had no line of {request} after {waited.elapsed:.1f} s"
+
+
 def _lasts(planted: Iterable[Planted]) -> Iterable[Planted]:
     """The last line of each planted file."""
     return {(each.place, each.wrapped): each for each in planted}.values()

@@ -948,6 +948,7 @@ PREMISES = (
 CATALOGUE = (*RULES, *SUBJECTS, *BEHAVIOUR, *PAGES, *TARGETS, *PREMISES)
 
 ELSEWHERE: Mapping[str, str] = {
+    "dashboard/*": "test_judge_dashboards.py",
     "health/*": "test_judge_health.py",
     "route/grouping": "test_judge_receivers.py",
     "route/*": "test_judge_routes.py",

@@ -363,7 +363,8 @@ MISTAKES = (
         "unit: errors/s",
         "unit: error/s",
         "alerts[0].unit: 'error/s' is not a unit (errors/s, requests/s, s, bytes, connections, targets, ratio, "
-        "requests, errors, executions, users, tokens, dollars, operations); did you mean 'errors/s'",
+        "requests, errors, executions, users, tokens, dollars, operations, "
+        "executions/s, tokens/s, operations/s, transactions/s, bytes/s, cores); did you mean 'errors/s'",
     ),
     Mistake(
         "unknown level",

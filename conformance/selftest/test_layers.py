@@ -38,7 +38,8 @@ MAY_IMPORT = {
     FAULTS: {CORE, STACK, LOAD},
     CONTRACT: {LANGUAGE},
     TIMELINE: {CORE, LOAD},
-    OBSERVE: {TIMELINE, CORE, LOAD},
+    # A dashboard's query is filled before it can be asked.
+    OBSERVE: {TIMELINE, CORE, LOAD, LANGUAGE},
     # Of the core and the load a judge reads values alone: how an instant is written, what a ledger is.
     JUDGE: {CONTRACT, TIMELINE, LANGUAGE, CORE, LOAD},
     SIMULATE: {CONTRACT, LANGUAGE, FAULTS, LOAD},

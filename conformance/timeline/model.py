@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from conformance.timeline.boards import BoardsSeen
 from conformance.timeline.health import HealthSeen
 from conformance.timeline.levels import LevelsSeen
 from conformance.timeline.logs import LogsSeen
@@ -179,6 +180,7 @@ class Timeline:
     levels: LevelsSeen | None = None
     replayed: Replayed | None = None
     """The same samples on a virtual clock, where the program is a rung of an alert."""
+    boards: BoardsSeen | None = None
 
     def phase(self, name: str) -> Span:
         """The phase `name`. Raises KeyError with the names there are."""

@@ -1,0 +1,556 @@
+"""
+Judges what dashboards show: each panel, in the calm and in the fault, against what clients, servers and kernel counted.
+
+A panel is read as Grafana would draw it: its unit, its legend, what it hides. It must know no backend and no clock.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from conformance.contract.model import Unit
+from conformance.judge import panels, premise
+from conformance.judge.panels import ANY, OPEN, Bound, Case, Unknown
+from conformance.judge.verdict import Finding, broken, holds, unproven
+from fixtures.core import clock
+from fixtures.language import boards
+from fixtures.language.boards import BoardError, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from conformance.contract.model import Contract, PanelPromise
+    from conformance.judge.verdict import Verdict
+    from conformance.timeline.boards import Asked, BoardsSeen, Shown
+    from conformance.timeline.model import Timeline
+    from fixtures.language.boards import Panel, Target
+    from fixtures.language.json_text import Json
+
+SHOWN = 5
+"""Findings that a verdict shows."""
+
+AMISS = 0.25
+"""The share of a line's points that may lie outside of their bounds: a scrape or two of a busy machine."""
+
+EXACT = 1e-6
+"""Relative: sums of floating numbers."""
+
+_RATE = {"reqps", "ops", "rps", "wps", "iops", "cps", "eps", "mps", "none", "short", ""}
+_SCALES: Mapping[str, Mapping[str, float]] = {
+    "rate": {**dict.fromkeys(_RATE, 1.0), "reqpm": 1 / 60, "opm": 1 / 60, "cpm": 1 / 60, "rpm": 1 / 60},
+    "count": dict.fromkeys(("none", "short", "locale", "sishort", ""), 1.0),
+    "ratio": {"percentunit": 1.0, "percent": 0.01},
+    "time": {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9, "m": 60.0, "h": 3600.0, "dtdurations": 1.0, "clocks": 1.0},
+    "bytes": {
+        "bytes": 1.0,
+        "decbytes": 1.0,
+        "bits": 1 / 8,
+        "decbits": 1 / 8,
+        "kbytes": 2.0**10,
+        "mbytes": 2.0**20,
+        "gbytes": 2.0**30,
+        "deckbytes": 1e3,
+        "decmbytes": 1e6,
+        "decgbytes": 1e9,
+    },
+    "bytes/s": {
+        "Bps": 1.0,
+        "binBps": 1.0,
+        "bps": 1 / 8,
+        "binbps": 1 / 8,
+        "KBs": 1e3,
+        "MBs": 1e6,
+        "KiBs": 2.0**10,
+        "MiBs": 2.0**20,
+        "Kbits": 125.0,
+        "Mbits": 125e3,
+    },
+    "dollars": {"currencyUSD": 1.0, "currency:USD": 1.0, "currency:$": 1.0, "prefix:$": 1.0},
+}
+"""By kind of quantity: Grafana's units that fit it, and what one of each is in the document's unit."""
+
+_KINDS: Mapping[Unit, tuple[str, ...]] = {
+    Unit.REQUESTS_PER_SECOND: ("rate",),
+    Unit.ERRORS_PER_SECOND: ("rate",),
+    Unit.EXECUTIONS_PER_SECOND: ("rate",),
+    Unit.TOKENS_PER_SECOND: ("rate",),
+    Unit.OPERATIONS_PER_SECOND: ("rate",),
+    Unit.TRANSACTIONS_PER_SECOND: ("rate",),
+    Unit.BYTES_PER_SECOND: ("bytes/s",),
+    Unit.SECONDS: ("time",),
+    Unit.BYTES: ("bytes",),
+    Unit.RATIO: ("ratio",),
+    # A core is a whole: its use is a share of it, or a count of cores.
+    Unit.CORES: ("ratio", "count"),
+    Unit.DOLLARS: ("dollars",),
+}
+
+_IGNORED = {"sortBy", "merge", "limit"}
+"""Transformations that change no value."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    """A line as it is drawn: how it is called, its points in the document's unit."""
+
+    name: str
+    points: Mapping[float, float | None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Drawing:
+    """A panel as it is drawn: its queries, and what one of its unit is in the document's."""
+
+    panel: Panel
+    targets: tuple[Target, ...]
+    scale: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sight:
+    """One line that is to be seen: under which name, by which query, in which phase."""
+
+    name: str
+    curve: Callable[[float], Bound | None]
+    line: _Line | None
+    query: str
+    where: str
+
+
+@dataclass(kw_only=True)
+class _Tally:
+    """What a panel's answers come to."""
+
+    findings: list[Finding] = field(default_factory=list)
+    points: int = 0
+    told: list[str] = field(default_factory=list)
+    means: dict[str, dict[str, Bound]] = field(default_factory=dict)
+    """By name and phase, with all values chosen: the mean of what had to be shown."""
+
+
+class _Unjudged(Exception):
+    """The panel is drawn in a way that is not judged here; the sentence says which."""
+
+
+def shows(promise: PanelPromise, contract: Contract, timeline: Timeline, *, calm: str, fault: str) -> Verdict:
+    """The panel shows its figure in the phases `calm` and `fault`, and the two are told apart by it."""
+    clause, seen = promise.clause_id, timeline.boards
+    reasons = [*premise.deaths(timeline), *premise.repeatable(timeline)]
+    if seen is None:
+        reasons.append("the dashboards were not asked")
+    else:
+        reasons += seen.troubles
+    if reasons or seen is None:
+        return unproven(clause, "; ".join(dict.fromkeys(reasons)))
+    file = f"{promise.board}.json"
+    if file not in seen.files:
+        near = get_close_matches(file, seen.files, n=1)
+        there = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(seen.files)) or 'none'}"
+        return broken(clause, f"there is no dashboard {file}{there}")
+    try:
+        board = boards.load(seen.files[file], file=file)
+        panel = board.panel(promise.title)
+        targets = _drawn(panel)
+        scale = _scale(promise, panel)
+        lacking = _lacking(promise, board, targets, seen, timeline)
+    except BoardError as error:
+        return broken(clause, str(error))
+    except _Mismatch as error:
+        place = board.blame(panel.unit_node or panel.node, "")
+        return broken(
+            clause, str(error), Finding(expected=error.wanted, observed=error.found, location=_place(place, file))
+        )
+    except _Unjudged as error:
+        return unproven(clause, f"{promise.title!r}: {error}")
+    if lacking:
+        return broken(clause, lacking)
+    drawing = _Drawing(panel=panel, targets=targets, scale=scale)
+    return _judged(promise, contract, timeline, drawing, phases=(calm, fault))
+
+
+def unknown(contract: Contract, timeline: Timeline) -> tuple[str, ...]:
+    """The panels that the contract says nothing of: `overview.json: Requests by status`."""
+    seen = timeline.boards
+    if seen is None:
+        return ()
+    promised = {(each.board, each.title) for each in contract.panels}
+    found = []
+    for file, text in seen.files.items():
+        try:
+            board = boards.load(text, file=file)
+        except BoardError:
+            continue
+        name = file.removesuffix(".json")
+        found += [f"{file}: {plain(each.title)}" for each in board.panels if (name, each.title) not in promised]
+    return tuple(found)
+
+
+def _judged(
+    promise: PanelPromise,
+    contract: Contract,
+    timeline: Timeline,
+    drawing: _Drawing,
+    *,
+    phases: tuple[str, str],
+) -> Verdict:
+    clause, seen = promise.clause_id, timeline.boards
+    assert seen is not None, "a premise"
+    refs = {each.ref for each in drawing.targets}
+    answers = [each for each in seen.answers(f"{promise.board}.json", promise.title) if each.ref in refs]
+    if not answers:
+        return unproven(clause, f"nothing was asked for {promise.title!r} of {promise.board}.json")
+    tally, memory = _Tally(), dict[str, object]()
+    looks: dict[tuple[str, str], list[Asked]] = {}
+    for each in answers:
+        looks.setdefault((each.phase, str(sorted(each.values.items()))), []).append(each)
+    try:
+        for (phase, _), asked in looks.items():
+            if phase in phases:
+                case = Case(timeline=timeline, contract=contract, seen=seen, asked=asked[0], memory=memory)
+                _look(promise, case, asked, drawing, tally)
+    except Unknown as error:
+        return unproven(clause, str(error))
+    if tally.findings:
+        reason = "does not show what happened"
+        return broken(clause, reason, *tally.findings[:SHOWN], observations=max(1, tally.points))
+    still = _still(tally, phases)
+    if still:
+        return unproven(clause, still, observations=tally.points)
+    parted = "; ".join(tally.told[:3])
+    return holds(clause, observations=tally.points, reason=f"{tally.points} points, each as counted outside: {parted}")
+
+
+def _look(
+    promise: PanelPromise,
+    case: Case,
+    asked: Sequence[Asked],
+    drawing: _Drawing,
+    tally: _Tally,
+) -> None:
+    """One phase with one choice of the variables' values."""
+    where = _where(asked[0])
+    failed = next((each for each in asked if each.error), None)
+    if failed is not None:
+        found = Finding(expected="an answer", observed=plain(failed.error, 300), query=failed.query, location=where)
+        tally.findings.append(found)
+        return
+    wanted = panels.expected(promise, case)
+    lines = [_named(line, wanted) for each in asked for line in _lines(each, drawing)]
+    names = [line.name for line in lines]
+    query = "; ".join(dict.fromkeys(each.query for each in asked))
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        tally.findings.append(
+            Finding(
+                expected="one line a name",
+                observed=f"{names.count(doubled[0])} lines are called {plain(doubled[0])!r}",
+                query=query,
+                location=where,
+            )
+        )
+        return
+    shown = {line.name: line for line in lines}
+    extra = [name for name in shown if name not in wanted]
+    if extra and promise.figure not in OPEN and any(_any_value(shown[name]) for name in extra):
+        meant = get_close_matches(extra[0], [name for name in wanted if name], n=1)
+        tally.findings.append(
+            Finding(
+                expected=f"the lines {', '.join(filter(None, wanted)) or '(one)'}",
+                observed=f"also {plain(extra[0])!r}" + (f": did you mean {meant[0]!r}?" if meant else ""),
+                query=query,
+                location=where,
+            )
+        )
+    for name, curve in wanted.items():
+        sight = _Sight(name=name, curve=curve, line=shown.get(name), query=query, where=where)
+        _compare(promise, case, sight, tally)
+
+
+def _compare(
+    promise: PanelPromise,
+    case: Case,
+    sight: _Sight,
+    tally: _Tally,
+) -> None:
+    asked, name, line, query, where = case.asked, sight.name, sight.line, sight.query, sight.where
+    instants = _instants(asked, line)
+    bounds = {at: bound for at in instants if (bound := sight.curve(at)) is not None}
+    title = plain(name) or promise.title
+    if not bounds:
+        return
+    if line is None or not any(value is not None for at, value in line.points.items() if at in bounds):
+        if promise.quiet and all(bound.low <= 0 for bound in bounds.values()):
+            _note(tally, asked, name, _mean(bounds.values()))
+            return
+        wanted = _mean(bounds.values())
+        tally.findings.append(
+            Finding(
+                expected=f"{_range(wanted)} {promise.unit} for {title}",
+                observed="the panel is empty" if line is None else "no value",
+                query=query,
+                location=where,
+            )
+        )
+        return
+    values = {at: line.points.get(at) for at in bounds}
+    known = {at: value for at, value in values.items() if value is not None}
+    outside = [at for at, value in values.items() if value is None or not _within(value, bounds[at])]
+    mean = math.fsum(known.values()) / len(known)
+    wanted = _mean(bounds[at] for at in known)
+    tally.points += len(known)
+    if len(outside) > AMISS * len(bounds) or not _within(mean, wanted):
+        worst = max(outside or known, key=lambda at: math.inf if values[at] is None else _off(values[at], bounds[at]))
+        value = values[worst]
+        tally.findings.append(
+            Finding(
+                expected=f"{_range(wanted)} {promise.unit} for {title} on average",
+                observed=(
+                    f"{mean:.4g}; {len(outside)} of {len(bounds)} points lie outside, as at {clock.at(worst)}: "
+                    f"{'no value' if value is None else f'{value:.4g}'} where {_range(bounds[worst])} was so"
+                ),
+                query=query,
+                location=where,
+                because="between what was counted for sure and what may have been, at each of the panel's points",
+            )
+        )
+        return
+    if isinstance(sight.curve, panels.Telescope) and asked.step:
+        # What is not known of a reading cancels out, but at the two ends of the stretch.
+        room = wanted.slack * min(1.0, 2 * case.window / asked.step / len(known))
+        wanted = Bound(low=wanted.middle - room, high=wanted.middle + room)
+    _note(tally, asked, name, wanted, mean)
+
+
+def _note(tally: _Tally, asked: Asked, name: str, wanted: Bound, mean: float = 0.0) -> None:
+    """Keep what was so, where all values are chosen: the two phases are compared by it."""
+    if all(value == boards.ALL for value in asked.values.values()):
+        tally.means.setdefault(name, {})[asked.phase] = wanted
+        tally.told.append(f"{asked.phase} {plain(name) + ' ' if name else ''}{mean:.4g} of {_range(wanted)}")
+        tally.points = max(tally.points, 1)
+
+
+def _still(tally: _Tally, phases: tuple[str, str]) -> str:
+    """Why the two phases are not told apart: then a constant would have done."""
+    said = []
+    for name, found in tally.means.items():
+        calm, fault = (found.get(phase) for phase in phases)
+        if calm is None or fault is None:
+            said.append(f"{plain(name) or 'it'} was to be seen in one phase only")
+            continue
+        apart, slack = abs(fault.middle - calm.middle), 2 * max(calm.slack, fault.slack)
+        if apart > slack and apart > 0:
+            return ""
+        went = f"went from {_range(calm)} to {_range(fault)}"
+        said.append(f"{plain(name) or 'it'} {went}, no more than twice the slack ({slack:.3g})")
+    return f"the world did not move enough to tell a constant: {'; '.join(said) or 'nothing was to be seen'}"
+
+
+# --- how a panel is drawn -----------------------------------------------------------------------------------------
+
+
+class _Mismatch(Exception):
+    """A panel's unit does not fit its figure."""
+
+    def __init__(self, reason: str, *, wanted: str, found: str) -> None:
+        super().__init__(reason)
+        self.wanted, self.found = wanted, found
+
+
+def _drawn(panel: Panel) -> tuple[Target, ...]:
+    """The queries that are drawn."""
+    if panel.library:
+        raise _Unjudged(f"is the library panel {panel.library!r}, which stands in no file")
+    moved = panel.node.get("transformations")
+    for each in moved.items if moved is not None else ():
+        kind = _text(each.get("id"))
+        if kind not in _IGNORED and each.get("disabled") is None:
+            raise _Unjudged(f"its values go through the transformation {kind!r}")
+    drawn = tuple(each for each in panel.targets if not each.hidden and each.expr)
+    if not drawn:
+        hidden = [each.ref for each in panel.targets if each.hidden]
+        said = f"its queries are hidden ({', '.join(hidden)})" if hidden else "it asks nothing"
+        raise BoardError(f"panel {panel.title!r} shows nothing: {said}", file="")
+    return drawn
+
+
+def _scale(promise: PanelPromise, panel: Panel) -> float:
+    """What one of the panel's unit is in the document's unit."""
+    if panel.kind == "logs":
+        return 1.0
+    found = _scale_of(promise.unit, panel.unit)
+    if found is None:
+        fits = [unit for kind in _KINDS.get(promise.unit, ("count",)) for unit in _SCALES[kind] if unit]
+        raise _Mismatch(
+            f"panel {panel.title!r} has a unit that does not fit {promise.unit}",
+            wanted=f"a unit for {promise.unit}, such as {', '.join(fits[:3])}",
+            found=plain(panel.unit) or "no unit",
+        )
+    return found
+
+
+def _scale_of(unit: Unit, named: str) -> float | None:
+    kinds = _KINDS.get(unit, ("count",))
+    for kind in kinds:
+        if named in _SCALES[kind]:
+            return _SCALES[kind][named]
+    if named.startswith("suffix:") and kinds[0] in ("rate", "count"):
+        written = named.removeprefix("suffix:").strip()
+        # A word of one's own is right where it is the document's.
+        return 1.0 if written in (unit.value, unit.value.partition("/")[0]) else None
+    return None
+
+
+def _lacking(
+    promise: PanelPromise, board: boards.Board, targets: Sequence[Target], seen: BoardsSeen, timeline: Timeline
+) -> str:
+    """Which variable of the panel offers no value, or not every agent."""
+    offered = seen.variables.get(f"{promise.board}.json", {})
+    agents = {each.agent for each in timeline.ledger.requests}
+    for target in targets:
+        for use in boards.uses(target.expr):
+            variable = next((each for each in board.variables if each.name == use.name), None)
+            if variable is None or variable.kind != "query":
+                continue
+            values = offered.get(use.name, ())
+            if not values:
+                return f"variable {use.name!r} offers no value: {plain(variable.query)!r} finds none"
+            missing = sorted(agents - set(values)) if use.name == "agent" else []
+            if missing:
+                return f"variable {use.name!r} does not offer {', '.join(missing)}; it offers {', '.join(values[:8])}"
+    return ""
+
+
+def _lines(asked: Asked, drawing: _Drawing) -> Iterator[_Line]:
+    """Every line of an answer as it is drawn; what an override hides is not."""
+    target = next(each for each in drawing.targets if each.ref == asked.ref)
+    if asked.lines is not None:
+        yield _Line(name=ANY, points={asked.end: float(asked.lines)})
+        return
+    names = [_name(target, each, asked.series) for each in asked.series]
+    for series, name in zip(asked.series, names, strict=True):
+        drawn = _overridden(drawing, target, name)
+        if drawn is not None:
+            points = {at: None if value is None else value * drawn[1] for at, value in series.points}
+            yield _Line(name=drawn[0], points=points)
+
+
+def _name(target: Target, series: Shown, all_of_them: Sequence[Shown]) -> str:
+    """What Grafana calls a series."""
+    if target.legend and target.legend != "__auto":
+        return re.sub(r"\{\{\s*(.+?)\s*\}\}", lambda found: series.labels.get(found[1], ""), target.legend)
+    labels = {key: value for key, value in series.labels.items() if key != "__name__"}
+    if target.legend == "__auto" and len(labels) == 1:
+        return next(iter(labels.values()))
+    if not labels and len(all_of_them) == 1:
+        return series.labels.get("__name__", target.expr)
+    inside = ", ".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
+    return f"{series.labels.get('__name__', '')}{{{inside}}}"
+
+
+def _overridden(drawing: _Drawing, target: Target, name: str) -> tuple[str, float] | None:
+    """The name and the scale of a line after the panel's overrides; None where it is hidden."""
+    panel = drawing.panel
+    rules = panel.node.get("fieldConfig", "overrides")
+    hidden = _hides(panel.node.get("fieldConfig", "defaults", "custom", "hideFrom"))
+    called = name
+    for rule in rules.items if rules is not None else ():
+        if not _matches(rule.get("matcher"), target, name):
+            continue
+        properties = rule.get("properties")
+        for each in properties.items if properties is not None else ():
+            kind, value = _text(each.get("id")), each.get("value")
+            if kind == "custom.hideFrom":
+                hidden = _hides(value)
+            elif kind == "custom.hideFrom.viz":
+                hidden = value is not None and value.value is True
+            elif kind == "displayName":
+                called = _text(value)
+            elif kind == "unit":
+                raise _Unjudged(f"an override gives {plain(name)!r} the unit {_text(value)!r}")
+    return None if hidden else (called, drawing.scale)
+
+
+def _matches(matcher: Json | None, target: Target, name: str) -> bool:
+    kind, options = (_text(matcher.get("id")), matcher.get("options")) if matcher is not None else ("", None)
+    if kind == "byFrameRefID":
+        return _text(options) == target.ref
+    if kind == "byName":
+        return _text(options) == name
+    if kind == "byRegexp":
+        pattern = _text(options)
+        try:
+            return re.search(pattern.strip("/"), name) is not None
+        except re.error:
+            return False
+    if kind == "byNames":
+        listed = options.get("names") if options is not None else None
+        within = name in {_text(each) for each in (listed.items if listed is not None else ())}
+        # What a click on the legend leaves behind: all but these.
+        return within is not (_text(options.get("mode")) == "exclude" if options is not None else False)
+    return kind == "byType" and _text(options) == "number"
+
+
+def _hides(value: Json | None) -> bool:
+    found = value.get("viz") if value is not None and value.kind == "object" else None
+    return found is not None and found.value is True
+
+
+def _text(node: Json | None) -> str:
+    return str(node.value) if node is not None and node.kind == "text" else ""
+
+
+# --- numbers ------------------------------------------------------------------------------------------------------
+
+
+def _named(line: _Line, wanted: Mapping[str, object]) -> _Line:
+    """Where there is only one line its name does not matter."""
+    return _Line(name=ANY, points=line.points) if list(wanted) == [ANY] else line
+
+
+def _instants(asked: Asked, line: _Line | None) -> tuple[float, ...]:
+    """The instants at which a panel has points, whether this line has or not."""
+    if asked.lines is not None or not asked.step:
+        return (asked.end,) if line is None or not line.points else tuple(line.points)
+    first = math.ceil(asked.start / asked.step) * asked.step
+    count = int((asked.end - first) / asked.step + EXACT)
+    grid = [round(first + n * asked.step, 3) for n in range(count + 1)]
+    drawn = {round(at, 3): at for at in (line.points if line is not None else ())}
+    return tuple(drawn.get(at, at) for at in grid)
+
+
+def _any_value(line: _Line) -> bool:
+    return any(value is not None for value in line.points.values())
+
+
+def _mean(bounds: Iterable[Bound]) -> Bound:
+    known = list(bounds)
+    return Bound(low=math.fsum(b.low for b in known) / len(known), high=math.fsum(b.high for b in known) / len(known))
+
+
+def _within(value: float, bound: Bound) -> bool:
+    room = EXACT * max(abs(bound.low), abs(bound.high))
+    return bound.low - room <= value <= bound.high + room
+
+
+def _off(value: float | None, bound: Bound) -> float:
+    return math.inf if value is None else max(bound.low - value, value - bound.high)
+
+
+def _range(bound: Bound) -> str:
+    low, high = f"{bound.low:.4g}", f"{bound.high:.4g}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _where(asked: Asked) -> str:
+    chosen = ", ".join(
+        f"{name}={'all' if value == boards.ALL else plain(value)}" for name, value in asked.values.items()
+    )
+    return f"in the phase {asked.phase!r}" + (f" with {chosen}" if chosen else "")
+
+
+def _place(error: BoardError, file: str) -> str:
+    return f"{file}:{error.line}:{error.column}"
