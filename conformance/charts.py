@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from conformance.judge import delivery
+from conformance.judge import dashboards, delivery
 from conformance.judge.alerts import history
 from conformance.report.chart import Band, Chart, Level, Line, Mark, thinned
 from fixtures.core.clock import at
@@ -14,7 +14,7 @@ from fixtures.core.clock import at
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from conformance.contract.model import AlertPromise, Contract
+    from conformance.contract.model import AlertPromise, Contract, PanelPromise
     from conformance.judge.ladder import Ladder
     from conformance.timeline.model import Measured, Span, Timeline
 
@@ -105,9 +105,29 @@ def _instant(seconds: float) -> float:
     return round(seconds, 3)
 
 
-def panel_charts(
-    contract: Contract,  # noqa: ARG001
-    timelines: Mapping[str, Timeline],  # noqa: ARG001
-) -> tuple[Chart, ...]:
+def panel_charts(contract: Contract, timelines: Mapping[str, Timeline]) -> tuple[Chart, ...]:
     """For each panel of each dashboard: what it showed during the program that it is judged on."""
-    return ()
+    return tuple(
+        chart
+        for timeline in timelines.values()
+        if timeline.boards is not None
+        for promise in contract.panels
+        if (chart := _panel(promise, timeline)) is not None
+    )
+
+
+def _panel(promise: PanelPromise, timeline: Timeline) -> Chart | None:
+    found = dashboards.picture(promise, timeline)
+    if found is None or not found.lines:
+        return None
+    return Chart(
+        about=promise.clause_id,
+        title=f"{promise.title} ({promise.board})",
+        unit=str(promise.unit),
+        lines=tuple(Line(name=name or promise.title, points=thinned(points)) for name, points in found.lines.items()),
+        bands=tuple(Band(kind="phase", label=span.name, start=span.start, end=span.end) for span in timeline.phases),
+        levels=tuple(Level(label="threshold", value=value) for value in found.steps),
+        note=f"tempo {timeline.tempo:g}: a second here is {timeline.tempo:g} seconds of the document"
+        if timeline.tempo != 1
+        else "",
+    )

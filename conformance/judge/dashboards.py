@@ -189,6 +189,41 @@ def unknown(contract: Contract, timeline: Timeline) -> tuple[str, ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """
+    A panel as it was seen with all values of its variables chosen, phase after phase, in the document's unit.
+
+    `lines` are the points of each line by its name, `steps` the values from which on the panel changes its colour.
+    """
+
+    lines: Mapping[str, tuple[tuple[float, float | None], ...]]
+    steps: tuple[float, ...]
+
+
+def picture(promise: PanelPromise, timeline: Timeline) -> Picture | None:
+    """What a panel looked like; None where it cannot be drawn: then its clause says why."""
+    seen = timeline.boards
+    file = f"{promise.board}.json"
+    if seen is None or file not in seen.files:
+        return None
+    try:
+        panel = boards.load(seen.files[file], file=file).panel(promise.title)
+        drawing = _Drawing(panel=panel, targets=_drawn(panel), scale=_scale(promise, panel))
+        refs = {each.ref for each in drawing.targets}
+        lines: dict[str, list[tuple[float, float | None]]] = {}
+        for asked in seen.answers(file, promise.title):
+            if asked.ref in refs and all(value == boards.ALL for value in asked.values.values()):
+                for line in _lines(asked, drawing):
+                    # Between two phases there is a gap, and no line.
+                    gap = [(line_points[-1][0] + 0.001, None)] if (line_points := lines.get(line.name)) else []
+                    lines.setdefault(line.name, []).extend([*gap, *line.points.items()])
+    except (BoardError, _Mismatch, _Unjudged):
+        return None
+    steps = tuple(each.value * drawing.scale for each in panel.steps if each.value is not None)
+    return Picture(lines={name: tuple(points) for name, points in lines.items()}, steps=steps)
+
+
 def _judged(
     promise: PanelPromise,
     contract: Contract,
@@ -233,6 +268,9 @@ def _look(
 ) -> None:
     """One phase with one choice of the variables' values."""
     where = _where(asked[0])
+    unaskable = next((each for each in asked if each.unaskable), None)
+    if unaskable is not None:
+        raise Unknown(f"cannot be asked at tempo {case.tempo:g}: {plain(unaskable.error, 300)}")
     failed = next((each for each in asked if each.error), None)
     if failed is not None:
         found = Finding(expected="an answer", observed=plain(failed.error, 300), query=failed.query, location=where)

@@ -275,15 +275,28 @@ def _execution_rate(case: Case) -> Expected:
     }
 
 
-def _overhead(case: Case) -> float:
-    """What a client may see beside the service's own time: no more than what a whole request takes when all is calm."""
-    calm = case.timeline.ledger.during(case.timeline.phases[0].name)
-    return calm.latency(0.95)
+def _waited(case: Case) -> Mapping[str, float]:
+    """
+    By request: the real seconds for which the model server let it wait, so that the service cannot have been faster.
+
+    Each waited as long as the others. The fastest of them took hardly more, beside what a request takes when all is
+    calm; how much longer the others took for their clients is no matter of the service on a busy machine.
+    """
+    if "waited" not in case.memory:
+        stalled = {each.request_id for each in case.seen.paid if each.stalled}
+        slow = [each.latency for each in case.timeline.ledger.requests if each.request_id in stalled]
+        calm = case.timeline.ledger.during(case.timeline.phases[0].name).latency(0.5)
+        case.memory["waited"] = dict.fromkeys(stalled, max(0.0, min(slow, default=0.0) - calm))
+    return case.memory["waited"]  # type: ignore[return-value]
 
 
 def _mean(case: Case, requests: Sequence[Request]) -> Callable[[float], Bound | None]:
-    """The mean duration of those that finished in a window: of those for sure, and of any of those perhaps."""
-    overhead = _overhead(case)
+    """
+    The mean duration of those that finished in a window: of those for sure, and of any of those perhaps.
+
+    A service's time is a part of its client's, and no less than what it had to wait.
+    """
+    waited = _waited(case)
 
     def at(instant: float) -> Bound | None:
         window = case.window_of(GATEWAY, instant)
@@ -297,8 +310,8 @@ def _mean(case: Case, requests: Sequence[Request]) -> Callable[[float], Bound | 
         if not sure:
             return None
         high = _extreme([e.latency for e in sure], sorted((e.latency for e in maybe), reverse=True), most=True)
-        floor = [max(0.0, e.latency - overhead) for e in sure]
-        low = _extreme(floor, sorted(max(0.0, e.latency - overhead) for e in maybe), most=False)
+        floor = [waited.get(e.request_id, 0.0) for e in sure]
+        low = _extreme(floor, sorted(waited.get(e.request_id, 0.0) for e in maybe), most=False)
         return Bound(low=low * case.tempo, high=high * case.tempo * 1.001)
 
     return at

@@ -246,6 +246,7 @@ def _boards(deed: Deed, backends: Backends, screen: grafana.Screen) -> BoardsSee
                     model=each.model,
                     prompt_tokens=each.prompt_tokens,
                     completion_tokens=each.completion_tokens,
+                    stalled=each.stalled,
                 )
                 for each in metrics.billed(client, deed.cell, backends.upstream_secret)
             )

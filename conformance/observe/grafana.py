@@ -156,7 +156,9 @@ class _Reader:
             if source is not None and source.type == "loki":
                 return self.logs(asked, self.screen.narrow(query))
             return self.metrics(asked, self.screen.rewrite(query))
-        except (BoardError, LogqlError, Unaskable) as error:
+        except Unaskable as error:
+            return replace(asked, error=str(error), unaskable=True)
+        except (BoardError, LogqlError) as error:
             return replace(asked, error=str(error))
         except ObserveError as error:
             if error.status is None:

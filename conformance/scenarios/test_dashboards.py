@@ -41,15 +41,15 @@ FAULTS = (
     Ailing(erring="gpt-3.5-turbo", errors=0.5, slow="gpt-4", seconds=6),
     Sessions(total=60),
     Memory(share=0.4),
-    Stirred(queries=150, lookups=60, burn=0.25),
-    Traffic(writes=30, datagrams=60),
+    Stirred(queries=90, lookups=30, burn=0.12),
+    Traffic(writes=15, datagrams=40),
 )
 
 BOARDS = Program(
     name="dashboards",
     phases=(
         Phase(name="calm", load=CALM, lasts=timedelta(minutes=7)),
-        Phase(name="fault", load=replace(CALM, rps=0.3, users=24), lasts=timedelta(minutes=7), faults=FAULTS),
+        Phase(name="fault", load=replace(CALM, rps=0.25, users=24), lasts=timedelta(minutes=7), faults=FAULTS),
     ),
     jobs=frozenset({"osmen_gateway", "osmen_postgres", "osmen_redis", "docker"}),
     needs=frozenset(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.charts import panel_charts
 from conformance.contract.load import load
 from conformance.judge import dashboards
 from conformance.judge.verdict import Status
@@ -300,3 +301,26 @@ def test_panels_without_a_promise_are_named() -> None:
 
     assert dashboards.unknown(CONTRACT, recorded()) == ()
     assert dashboards.unknown(CONTRACT, bent) == ("overview.json: Passive users",)
+
+
+def test_each_panel_has_a_picture_in_the_document_s_unit() -> None:
+    """
+    Every panel is charted with its phases, a gap between them, and the thresholds that it has.
+    """
+    charts = {each.about: each for each in panel_charts(CONTRACT, {"dashboards": recorded()})}
+
+    assert list(charts) == list(CLAUSES)
+    errors = charts["dashboard/overview/error-rate"]
+    assert [level.value for level in errors.levels] == [0.1]
+    assert [band.label for band in errors.bands] == ["calm", "fault"]
+    assert [value for _, value in errors.lines[0].points].count(None) == 1
+    assert {line.name for line in charts["dashboard/costs/daily-monthly-projections"].lines} == {"per day", "per month"}
+
+
+def test_a_panel_that_cannot_be_drawn_has_no_picture() -> None:
+    """
+    A unit that does not fit is told by the clause, not drawn.
+    """
+    bent = drawn("dashboard/costs/llm-api-costs", unit("s"))
+
+    assert "dashboard/costs/llm-api-costs" not in {each.about for each in panel_charts(CONTRACT, {"dashboards": bent})}

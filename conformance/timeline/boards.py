@@ -38,6 +38,8 @@ class Asked:
     series: tuple[Shown, ...] = ()
     lines: int | None = None
     error: str = ""
+    unaskable: bool = False
+    """The error is that of the run's tempo, which cannot divide the query, and says nothing about the panel."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +50,8 @@ class Paid:
     model: str
     prompt_tokens: int
     completion_tokens: int
+    stalled: bool = False
+    """Whether the model server let it wait."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
