@@ -144,7 +144,7 @@ def override(matcher: dict[str, Any], *properties: dict[str, Any]) -> Callable[[
 
 HIDE = {"id": "custom.hideFrom", "value": {"viz": True, "legend": True, "tooltip": True}}
 DRAWN = {
-    "seconds as milliseconds": Drawn("dashboard/overview/average-response-time", "2.281 to 3.102 s", unit("ms")),
+    "seconds as milliseconds": Drawn("dashboard/overview/average-response-time", " s for Average response", unit("ms")),
     "bytes as percent": Drawn("dashboard/system/memory-usage-by-service", "does not fit bytes", unit("percent")),
     "ratio as percent of a hundred": Drawn("dashboard/agents/success-rate-by-agent", "1 ratio", unit("percent")),
     "dollars as euros": Drawn("dashboard/costs/llm-api-costs", "currencyUSD", unit("currencyEUR")),
