@@ -301,6 +301,25 @@ def test_a_recipe_says_what_the_shape_says() -> None:
     ]
 
 
+def test_images_of_earlier_states_go_and_strangers_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What was built here before and has lost its name, and an older Python; nobody else's nameless image.
+    """
+    ours = {images.CONTENT_LABEL: "x"}
+    held = [
+        {"Id": "sha256:now", "RepoTags": [images.tag("loki")], "Labels": ours},
+        {"Id": "sha256:nameless", "RepoTags": ["<none>:<none>"], "Labels": ours},
+        {"Id": "sha256:bare", "RepoTags": None, "Labels": ours},
+        {"Id": "sha256:older", "RepoTags": ["built-here.invalid/python:0"], "Labels": ours},
+        {"Id": "sha256:stranger", "RepoTags": None, "Labels": None},
+    ]
+    monkeypatch.setattr(images, "provide", lambda *_, **__: {})
+    with paper(tmp_path, images__json=held) as fake:
+        images.make(Engine(host=fake.host), [], announce=lambda _: None)
+
+    assert fake.deleted == ["/images/sha256:nameless", "/images/sha256:bare", "/images/built-here.invalid/python:0"]
+
+
 def test_a_tree_is_packed_with_open_parents_and_true_dates(tmp_path: Path) -> None:
     """
     A file from a closed folder of this machine is readable in the image; compiled modules stay valid by their date.
