@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from conformance import levels
-from conformance.judge import premise
+from conformance.judge import dashboards, premise
 from conformance.judge.alerts import NEEDS
 from conformance.judge.ladder import narrow
 from conformance.judge.mutants import MutantError
@@ -276,7 +276,10 @@ class Stage:
     def _read(self, deed: Deed, cell: Cell) -> Timeline:
         """What the stack says; gateways at other log levels run meanwhile, as they say nothing to this cell's."""
         if "levels" not in deed.signals:
-            return timeline(deed, _backends(cell))
+            seen = timeline(deed, _backends(cell))
+            for panel in dashboards.unknown(self._contract, seen):
+                self._listener.note(f"no promise is made about the panel {panel}: it is not judged")
+            return seen
         with ThreadPoolExecutor(max_workers=1) as beside:
             variants = beside.submit(levels.observe, cell, self._contract.logs, prefix=self._contract.metrics.prefix)
             seen = timeline(deed, _backends(cell))

@@ -21,6 +21,8 @@ from fixtures.language.logql import LogqlError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    import httpx
+
     from fixtures.language.boards import Board, Panel, Target, Variable
 
 SCRAPE_INTERVAL = 15.0
@@ -192,11 +194,14 @@ class _Reader:
         return replace(asked, query=query, series=tuple(_series(data)))
 
 
-def ask(screen: Screen, *, paid: Sequence[Paid] = ()) -> BoardsSeen:
+def ask(screen: Screen, *, paid: Sequence[Paid] = (), transport: httpx.BaseTransport | None = None) -> BoardsSeen:
     """Everything that the dashboards show in each stretch; what does not answer is in the troubles."""
     asked: list[Asked] = []
     variables: dict[str, dict[str, tuple[str, ...]]] = {}
-    with Client("prometheus", screen.prometheus) as prometheus, Client("loki", screen.loki) as loki:
+    with (
+        Client("prometheus", screen.prometheus, transport=transport) as prometheus,
+        Client("loki", screen.loki, transport=transport) as loki,
+    ):
         reader = _Reader(screen=screen, prometheus=prometheus, loki=loki)
         for name, text in screen.files.items():
             try:
