@@ -146,7 +146,7 @@ def _bands(bands: Sequence[Band], place: Callable[[float], float], chart: Chart)
     for number, band in enumerate(bands):
         wide = WIDTH * (band.end - band.start) / ((end - begin) or 1.0)
         # Text that does not fit is cut, and where three letters would be left, none stand there.
-        letters = max(int((wide - 6) / 6.8), 0)
+        letters = max(int((wide - 8) / 7.4), 0)
         label = cut(band.label, 60)
         yield {
             "a": place(band.start),

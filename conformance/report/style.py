@@ -154,6 +154,6 @@ main { padding-bottom: 4rem; }
 }
 @media print {
   nav { display: none; }
-  details.card, .scroll { break-inside: avoid; }
+  .chart, .scroll, .finding { break-inside: avoid; }
 }
 """
