@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-from conformance.browser import NARROW, NoBrowserError, browser, opened
+from conformance.browser import NoBrowserError, browser, opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def take(run: Path, folder: Path) -> list[Path]:
     """
-    `terminal.png`, `report.png`, `alerts.png` and `phone.png` below `folder`.
 
     Raises PicturesError where the run left no page or no timelines, NoBrowserError where there is no browser.
     """
@@ -72,7 +71,6 @@ def take(run: Path, folder: Path) -> list[Path]:
             terminal(started, judged_again(run), folder / "terminal.png"),
             shot(started, page, folder / "report.png", height=760),
             shot(started, page, folder / "alerts.png", part="#alerts .charts:has(figure + figure)"),
-            shot(started, page, folder / "phone.png", width=NARROW, dark=True, part="#alerts figure"),
         ]
 
 

@@ -139,6 +139,10 @@ def _data(chart: Chart, place: Callable[[float], float], low: float, high: float
             for instant, value in line.points
         ]
         yield {"name": f"line-{number}", "values": values}
+        # A value between two gaps is a line of no length: nobody would see it.
+        held = [None, *(value["v"] for value in values), None]
+        lone = [value for n, value in enumerate(values) if held[n] is None and held[n + 2] is None]
+        yield {"name": f"lone-{number}", "values": [value for value in lone if value["v"] is not None]}
 
 
 def _bands(bands: Sequence[Band], place: Callable[[float], float], chart: Chart) -> Iterable[dict[str, object]]:
@@ -191,6 +195,14 @@ def _marks(chart: Chart) -> Iterator[dict[str, object]]:
                 }
             },
         }
+        yield _mark(
+            "symbol",
+            f"lone-{number}",
+            x={"scale": "x", "field": "t"},
+            y={"scale": "y", "field": "v"},
+            size=_at(45),
+            fill=_at(f"var(--line-{number % COLOURS + 1})"),
+        )
     height = {"scale": "y", "field": "v"}
     dashed = {"stroke": _at("var(--level)"), "strokeDash": _at([6, 3]), "strokeWidth": _at(1.5)}
     yield _mark("rule", "levels", x=_at(0), x2=_at(WIDTH), y=height, **dashed)

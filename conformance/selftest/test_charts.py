@@ -206,3 +206,15 @@ def test_a_page_holds_so_many_charts_and_tells_of_the_others() -> None:
     held = page.count('<figure class="chart" id=')
     assert 20 < held < 60
     assert f"{60 - held} charts more in report.json" in page
+
+
+@pytest.mark.parametrize("values", [(5.0,), (None, 5.0, None), (1.0, 2.0, None, 5.0)])
+def test_a_value_without_neighbours_is_seen(values: tuple[float | None, ...]) -> None:
+    """
+    What was asked once, or stands between two gaps, is a dot.
+    """
+    points = tuple((float(n), value) for n, value in enumerate(values))
+
+    drawn = svg(Chart(about="", title="", unit="", lines=(Line(name="one", points=points),)))
+
+    assert drawn.count('fill="var(--line-1)"') == 1
