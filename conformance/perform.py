@@ -30,6 +30,7 @@ from conformance.timeline.health import HealthSeen
 from conformance.timeline.logs import PLANTED, QUIET, RUN, Question
 from conformance.timeline.model import SCHEMA, Attempt, Config, Death, Span, Timeline
 from fixtures.core import clock, patience
+from fixtures.faults.gateway import Undiscovered
 from fixtures.faults.run import Performance, all_of
 from fixtures.language.logql import narrowed
 from fixtures.spans import send
@@ -150,6 +151,7 @@ class Stage:
             jobs=program.jobs,
             gateway=program.gateway,
             owns=program.owns,
+            discovered=program.discovered,
             subject=self._subjects.get(program.name, Subject()),
             shadows=tuple(self._shadows(program.name, again=AGAIN if name.endswith(AGAIN) else "")),
         )
@@ -337,6 +339,7 @@ class Stage:
                     rung=program.rungs.get(passed.phase.name),
                     quantity=program.quantity,
                     reached=passed.reached,
+                    vanished=tuple(fault.job for fault in passed.phase.faults if isinstance(fault, Undiscovered)),
                     healed=passed.healed,
                 )
                 for passed in done.phases

@@ -162,24 +162,27 @@ def silent_when_short(alert: AlertPromise, timeline: Timeline, *, rung: str, con
     )
 
 
-def fires_above(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdict:
+def fires_above(alert: AlertPromise, timeline: Timeline, *, rung: str, stale: float = 0.0) -> Verdict:
     """
     Above its threshold the alert is pending at once, never before, and fires by the end of the hold.
+
+    `stale` is how long, in seconds, a measure may still show what it showed before its target vanished.
     """
     clause = f"alert/{alert.name}/fires-above"
     if reasons := premise.failed(timeline, needs=NEEDS):
         return unproven(clause, "; ".join(reasons))
     letters, span = bounds(alert, timeline), timeline.phase(rung)
-    if short := _too_short(letters, span, letters.reach + letters.hold):
+    if short := _too_short(letters, span, letters.reach + letters.hold + stale):
         return unproven(clause, short)
     if not alert.fires_on and (narrow := _wrong_side(alert, span, above=True) or inside_slack(alert, timeline, span)):
         return unproven(clause, narrow)
     story, measured = history(alert, timeline), timeline.measures.get(alert.name)
     interval = letters.evaluation
-    deadline = span.start + letters.reach + letters.hold
+    deadline = span.start + letters.reach + letters.hold + stale
     expected = (
         f"pending within one evaluation ({interval:g} s) of the measure passing {alert.threshold:g} {alert.unit}, "
-        f"firing by {at(deadline)} ({rung} began {at(span.start)}; {letters.reach_text()}; {letters.hold_text()})"
+        f"firing by {at(deadline)} ({rung} began {at(span.start)}; {letters.reach_text()}; {letters.hold_text()}"
+        f"{f'; staleness {stale:.2f} s' if stale else ''})"
     )
 
     def finding(observed: str) -> Finding:
@@ -314,7 +317,7 @@ def resolves(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdict:
         )
     ends = back - interval
     if last > ends + interval + HAIR:
-        late = (
+        beyond = (
             "still firing when the run ended"
             if last >= timeline.evaluations[-1] - interval
             else f"{last - ends:.2f} s late"
@@ -322,7 +325,7 @@ def resolves(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdict:
         return broken(
             clause,
             "did not end when its measure was back",
-            finding(f"last firing sample {at(last)}, measure back {at(back)}: {late}"),
+            finding(f"last firing sample {at(last)}, measure back {at(back)}: {beyond}"),
         )
     if last < ends - interval - HAIR:
         return broken(

@@ -149,7 +149,9 @@ def timed_out(timeline: Timeline, job: str = "") -> tuple[str, ...]:
     for series in timeline.up:
         if job and series.labels.get("job") != job:
             continue
-        down = [at for at, value in series.points if value != 1]
+        # Where the program itself takes it down, that is no sign of a busy machine.
+        planned = _faulted(timeline) if series.labels.get("job") in timeline.planned_down else ()
+        down = [at for at, value in series.points if value != 1 and not any(a <= at <= b for a, b in planned)]
         took = lengths.get(series.labels.get("instance"), {})
         if down and len(down) < len(series.points):
             late = [at for at in down if took.get(at, 0.0) >= 0.9 * timeline.scrape_interval]
@@ -171,12 +173,30 @@ def never_answered(timeline: Timeline, job: str = "") -> bool:
 
 
 def largest_gap(timeline: Timeline) -> float:
-    """The largest time between two samples of `up` of any target, in seconds; the run's edges count as samples."""
+    """
+    The largest time between two samples of `up` of any target, in seconds; the run's edges count as samples.
+
+    Where the program itself has a target vanish there is none to miss.
+    """
     gaps = [0.0]
     for series in timeline.up:
-        instants = [at for at, _ in series.points]
-        gaps.extend(later - earlier for earlier, later in pairwise(instants))
+        planned = _vanished(timeline, series.labels.get("job", ""))
+        gaps.extend(
+            later - earlier
+            for earlier, later in pairwise(at for at, _ in series.points)
+            if not any(start <= earlier and later <= end for start, end in planned)
+        )
     return max(gaps)
+
+
+def _vanished(timeline: Timeline, job: str) -> tuple[tuple[float, float], ...]:
+    """When the target of `job` was not discovered, and a scrape to either side."""
+    edge = 2 * timeline.scrape_interval
+    return tuple(
+        (span.start - edge, (span.healed or span.end) + edge)
+        for span in timeline.phases
+        if job in span.vanished
+    )
 
 
 def _faulted(timeline: Timeline) -> tuple[tuple[float, float], ...]:

@@ -78,10 +78,10 @@ def replayed(
         since = at if since is None else since
         (firing if at - since >= lasts - 0.001 else pending).append(round(at + late * INTERVAL, 3))
     bent = replace(seen, measures={**seen.measures, ALERT: Measured(query=measured.query, points=points)})
-    return _told(_sampled(bent, pending, firing), values)
+    return _told(sampled(bent, pending, firing), values)
 
 
-def _sampled(seen: Timeline, pending: list[float], firing: list[float], *, alert: str = ALERT) -> Timeline:
+def sampled(seen: Timeline, pending: list[float], firing: list[float], *, alert: str = ALERT) -> Timeline:
     def series(state: str, instants: list[float]) -> Series:
         labels = {"__name__": "ALERTS", "alertname": alert, "alertstate": state, "severity": "warning"}
         return Series(labels=labels, points=tuple((at, 1.0) for at in instants if at <= seen.ended))
@@ -192,8 +192,8 @@ def moving(state: str, *, first: int = 0, last: int = 0, alert: str = ALERT) -> 
         moved = [round(begin + n * interval, 3) for n in range(steps + 1)]
         pending, firing = samples(seen, "pending", alert=alert), samples(seen, "firing", alert=alert)
         if state == "pending":
-            return _sampled(seen, moved, firing, alert=alert)
-        return _sampled(seen, [at for at in pending if at < begin], moved, alert=alert)
+            return sampled(seen, moved, firing, alert=alert)
+        return sampled(seen, [at for at in pending if at < begin], moved, alert=alert)
 
     return bend
 
@@ -298,7 +298,7 @@ def _unasked(alert: str, phase: str) -> Bend:
         end = seen.phase(phase).end
         grid = [at for at in seen.evaluations if at < end - 1][-12:]
         control = [at for at in samples(seen, "pending", alert=alert) if at > end]
-        return _sampled(seen, [*grid[:4], *control], grid[4:], alert=alert)
+        return sampled(seen, [*grid[:4], *control], grid[4:], alert=alert)
 
     return bend
 

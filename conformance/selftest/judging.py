@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from conformance import scenarios, steady
 from conformance.contract.load import load
 from conformance.judge.ladder import Ladder
+from conformance.report.record import gather
 from conformance.selftest.recording import timelines as recorded
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def judge(
     for module in _modules():
         if (programs := _programs(module)) and programs <= set(timelines):
             own = tuple(timelines[name] for name in sorted(programs))
-            verdicts |= _judged(module, {each.program: each for each in own}, contract, tuple(without))
+            found = _judged(module, {each.program: each for each in own}, contract, tuple(without))
+            verdicts = gather((*verdicts.values(), *found.values()))
     return verdicts
 
 
@@ -54,18 +56,14 @@ def _judged(
     key = (module.__name__, without)
     if unbent and key in _UNBENT:
         return _UNBENT[key]
-    verdicts: dict[str, Verdict] = {}
-
-    def prove(verdict: Verdict) -> None:
-        assert verdict.clause not in verdicts, f"{verdict.clause}: two tests give a verdict about it"
-        verdicts[verdict.clause] = verdict
-
-    given = {"contract": contract, "timelines": timelines, "prove": prove}
+    noted: list[Verdict] = []
+    given = {"contract": contract, "timelines": timelines, "prove": noted.append}
     for test, values, clauses in _tests(module):
         if any(fnmatchcase(clause, pattern) for clause in clauses for pattern in without):
             continue
         wanted = inspect.signature(test).parameters
         test(**{name: value for name, value in {**given, **values}.items() if name in wanted})
+    verdicts = gather(noted)
     if unbent:
         _UNBENT[key] = verdicts
     return verdicts

@@ -46,6 +46,8 @@ class Span:
     """What the rung is a value of, in the document's unit: `errors/s`, `s`, `connections`, `ratio`."""
     reached: float | None = None
     """What the fault itself counted of it, where it can: sessions in the server, bytes in the control group."""
+    vanished: tuple[str, ...] = ()
+    """Scrape jobs whose target is not discovered in this phase, as its program has it."""
     healed: float | None = None
     """When the last of its faults was healed; a killed gateway needs a moment to be back."""
 
