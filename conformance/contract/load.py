@@ -76,7 +76,7 @@ DOCUMENTS = (
     "mutants.yaml",
 )
 
-AGREEING = ("signals", "tiers")
+AGREEING = ("signals", "tiers", "tempo")
 """What must agree; each is a clause `…/agree`."""
 
 _NO_NEED = ("nothing",)

@@ -757,7 +757,7 @@ class Contract:
     health: Health
     traces: Traces
     agreement: Mapping[str, Promise]
-    """By what agrees: `signals`, `tiers`."""
+    """By what agrees: `signals`, `tiers`, `tempo`."""
     mutants: Mapping[str, Promise]
     """By the name of a wrong version of the rules: that it is found out."""
     panels: tuple[PanelPromise, ...] = ()

@@ -955,6 +955,7 @@ ELSEWHERE: Mapping[str, str] = {
     "receiver/*": "test_judge_receivers.py",
     "signals/*": "test_judge_agree.py",
     "tiers/*": "test_tiers.py",
+    "tempo/*": "test_tempos.py",
     "mutant/*": "test_judge_mutants.py",
     "probe/*": "test_judge_health.py",
     "uptime/*": "test_judge_health.py",
