@@ -18,6 +18,7 @@ from conformance.contract.load import SHIPPED, load
 from conformance.contract.parse import ContractError
 from conformance.judge.verdict import NonConformant, Unproven, Unsupported, Verdict, unproven
 from conformance.run import Options, Run, RunError
+from conformance.tempos import RecordError, kept
 from conformance.timeline.store import TimelineError
 from fixtures.core.rundir import RunDirError
 from fixtures.stack.component import StackError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from conformance.contract.model import Contract
+    from conformance.judge.tempos import Kept
     from conformance.report.annotate import Find
     from conformance.report.redact import Redactor
     from conformance.timeline.model import Timeline
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 RUN = pytest.StashKey[Run]()
 JUDGED = pytest.StashKey[set[str]]()
 TOLD = pytest.StashKey[Exception]()
-SPOKEN = (StackError, ProvisionError, ContractError, TimelineError, RunError, RunDirError)
+SPOKEN = (StackError, ProvisionError, ContractError, TimelineError, RecordError, RunError, RunDirError)
 """Errors whose message is written for the reader: shown without a traceback."""
 
 
@@ -217,6 +219,14 @@ def timelines(request: pytest.FixtureRequest) -> Mapping[str, Timeline]:
     with capture.global_and_fixture_disabled():
         sys.stdout.write("\n")
         return run.timelines(sys.stdout)
+
+
+@pytest.fixture(scope="session")
+def other_tempos() -> tuple[Kept, ...]:
+    """
+    What runs at other tempos measured.
+    """
+    return kept()
 
 
 @pytest.fixture
