@@ -90,7 +90,7 @@ class _Reader:
                 if not target.expr or target.hidden:
                     continue
                 for stretch in self.screen.stretches:
-                    for chosen in _choices(board, target, known):
+                    for chosen in _choices(board, known):
                         yield self.ask((name, board), (panel, target), known, chosen, stretch)
 
     def values(self, variable: Variable) -> tuple[str, ...]:
@@ -140,6 +140,7 @@ class _Reader:
             end=stretch.end,
             step=0.0 if target.instant else step / tempo,
         )
+        query = target.expr
         try:
             values = {
                 each.name: each.chosen(chosen.get(each.name, ALL if each.include_all else ""), known[each.name])
@@ -159,13 +160,23 @@ class _Reader:
                 return self.logs(asked, self.screen.narrow(query))
             return self.metrics(asked, self.screen.rewrite(query))
         except Unaskable as error:
-            return replace(asked, error=str(error), unaskable=True)
+            return self.unaskable(asked, query, str(error))
         except (BoardError, LogqlError) as error:
             return replace(asked, error=str(error))
         except ObserveError as error:
             if error.status is None:
                 raise
             return replace(asked, error=str(error))
+
+    def unaskable(self, asked: Asked, query: str, why: str) -> Asked:
+        """What cannot be asked at this tempo is no fault of the panel, unless the backend refuses it as it stands."""
+        try:
+            _data(self.prometheus, "/api/v1/query", {"query": query, "time": f"{asked.end:.3f}"})
+        except ObserveError as error:
+            if error.status is None:
+                raise
+            return replace(asked, query=query, error=str(error))
+        return replace(asked, query=query, error=why, unaskable=True)
 
     def metrics(self, asked: Asked, query: str) -> Asked:
         asked = replace(asked, query=query)
@@ -221,10 +232,9 @@ def ask(screen: Screen, *, paid: Sequence[Paid] = (), transport: httpx.BaseTrans
         )
 
 
-def _choices(board: Board, target: Target, known: Mapping[str, tuple[str, ...]]) -> Iterator[Mapping[str, str]]:
-    """All values at once, then each by itself, of every variable that the query uses."""
-    used = {each.name for each in boards.uses(target.expr)}
-    own = [each for each in board.variables if each.kind == "query" and each.name in used]
+def _choices(board: Board, known: Mapping[str, tuple[str, ...]]) -> Iterator[Mapping[str, str]]:
+    """All values at once, then each by itself, of every variable of the board: a query that ignores one is seen to."""
+    own = [each for each in board.variables if each.kind == "query"]
     yield {each.name: ALL for each in own}
     for each in own:
         for value in known[each.name][:MOST_VALUES]:

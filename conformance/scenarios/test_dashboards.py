@@ -41,7 +41,7 @@ FAULTS = (
     Ailing(erring="gpt-3.5-turbo", errors=0.5, slow="gpt-4", seconds=6),
     Sessions(total=60),
     Memory(share=0.4),
-    Stirred(queries=90, lookups=30, burn=0.12),
+    Stirred(queries=90, lookups=30, burn=0.05),
     Traffic(writes=15, datagrams=40),
 )
 

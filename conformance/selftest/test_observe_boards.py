@@ -86,7 +86,7 @@ def test_a_range_query_is_filled_and_stepped_as_grafana_does() -> None:
 
     seen = asked(board("rate(x[$__rate_interval]) + $__range_s + $__interval_ms"), backend)
 
-    assert [each["query"] for each in backend.asked] == ["rate(x[1m]) + 600 + 15000"]
+    assert {each["query"] for each in backend.asked} == {"rate(x[1m]) + 600 + 15000"}
     assert backend.asked[0]["step"] == "15.000"
     assert float(backend.asked[0]["start"]) % 15 == 0
     assert seen.asked[0].series[0].points == ((BEGIN, 1.5), (BEGIN + 1, None))
@@ -190,7 +190,7 @@ def test_a_refused_query_is_an_answer_and_a_backend_that_is_away_is_a_trouble() 
 
 def test_what_the_tempo_cannot_divide_is_marked_as_such() -> None:
     """
-    It says nothing about the panel.
+    It says nothing about the panel, unless the backend refuses the query as it stands.
     """
 
     def rewrite(query: str) -> str:
@@ -207,7 +207,10 @@ def test_what_the_tempo_cannot_divide_is_marked_as_such() -> None:
     )
 
     found = ask(screen, transport=httpx.MockTransport(Backend())).asked[0]
+    refused = ask(screen, transport=httpx.MockTransport(Backend(status=400))).asked[0]
     assert (found.unaskable, found.error) == (True, "x cannot be divided")
+    assert not refused.unaskable
+    assert "parse error" in refused.error
 
 
 def test_only_mounted_disks_and_real_cards_are_counted(tmp_path: Path) -> None:
