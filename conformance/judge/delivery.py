@@ -71,6 +71,9 @@ def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, ti
         )
         if not accepted:
             if timeline.ended < deadline and not own:
+                if findings:
+                    # What is wrong already is not undone by what was still to come.
+                    break
                 return unproven(
                     clause,
                     f"the run ended at {at(timeline.ended)}, before the {state} notification was due at {at(deadline)}",

@@ -177,9 +177,14 @@ def saying(pattern: str, instead: str) -> Bend:
 
 
 def _each_text(body: Mapping[str, object], change: Callable[[str], str]) -> dict[str, object]:
-    attachments = body["attachments"]
-    assert isinstance(attachments, list)
-    return {**body, "attachments": [{key: change(text) for key, text in each.items()} for each in attachments]}
+    def changed(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: changed(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [changed(each) for each in value]
+        return change(value) if isinstance(value, str) else value
+
+    return {key: changed(each) for key, each in body.items()}
 
 
 def moving(state: str, *, first: int = 0, last: int = 0, alert: str = ALERT) -> Bend:
@@ -537,6 +542,34 @@ def of_alert(alert: str, *, above: str, below: str, rung: str) -> tuple[Deviant,
             "alone",
             "something else fired with it",
             "DiskAlmostFull firing from",
+        ),
+        deviant(
+            "is told late",
+            (above, below),
+            paging(lambda _, old: (replace(old, at=old.at + 3.5),)),
+            "delivered",
+            "s late",
+        ),
+        deviant(
+            "is told before it changed",
+            (above, below),
+            paging(lambda _, old: (replace(old, at=old.at - 2),)),
+            "delivered",
+            "before the alert changed",
+        ),
+        deviant(
+            "is told to nobody",
+            (above, below),
+            paging(lambda *_: ()),
+            "delivered",
+            "was not delivered",
+        ),
+        deviant(
+            "is told with a value that it never had",
+            (above, below),
+            saying(r"\d+\.\d\d(?=\D)", "77.77"),
+            "delivered",
+            "carries the description",
         ),
         deviant(
             "is told twice",
