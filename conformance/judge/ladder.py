@@ -47,6 +47,11 @@ def narrow(ladder: Ladder, contract: Contract, timelines: Mapping[str, Timeline]
         short = alerts.silent_when_short(alert, timelines[ladder.below], rung=ladder.rung, control=ladder.control)
         if short.status is Status.UNPROVEN:
             found[ladder.below] = short.reason
+    below = timelines.get(ladder.below)
+    if below is not None and not alert.fires_on and not (below.stand_ins or below.interrupted):
+        silent = alerts.silent_below(alert, below, rung=ladder.rung, control=ladder.control)
+        if silent.status is Status.UNPROVEN and silent.reason.startswith(alerts.UNEVEN):
+            found[ladder.below] = silent.reason
     for program, phase in ((ladder.below, ladder.rung), (ladder.above, ladder.beyond)):
         seen = timelines.get(program)
         if seen is None or alert.fires_on or phase not in {span.name for span in seen.phases}:

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.contract.load import load
-from conformance.judge import premise, targets
+from conformance.judge import alerts, ladder, premise, targets
 from conformance.judge.verdict import Status
+from conformance.selftest.judging import ladders
 from conformance.selftest.recording import timelines
+from fixtures.load.ledger import Ledger, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conformance.timeline.model import Series, Timeline
 
 JOB = "osmen_postgres"
@@ -75,3 +79,64 @@ def test_a_page_that_nobody_can_read_is_no_excuse_for_its_target() -> None:
 
     assert targets.up(load().target(JOB), page).status is Status.BROKEN
     assert targets.up(load().target(JOB), deaf).status is Status.UNPROVEN
+
+
+def passed_once(alert: str, program: str, value: float) -> Timeline:
+    """The recorded run below a threshold with one value of the measure, two seconds before its end, beyond it."""
+    seen = timelines()[program]
+    end = seen.phase("below").end
+    measured = seen.measures[alert]
+    (late,) = [at for at, _ in measured.points if 0 <= end - 2 - at < seen.evaluation_interval]
+    points = tuple((at, value if at == late else old) for at, old in measured.points)
+    return replace(seen, measures={**seen.measures, alert: replace(measured, points=points)})
+
+
+def answered_late(seen: Timeline) -> Timeline:
+    """Errors of before a window in the middle of the rung are answered within it, as when a machine stood still."""
+    begin = seen.phase("below").end - 2 - 5
+    requests = tuple(
+        replace(each, finished=begin + 0.3)
+        if each.outcome is Outcome.ERROR and begin - 1.5 < each.finished < begin + 0.3
+        else each
+        for each in seen.ledger.requests
+    )
+    return replace(seen, ledger=Ledger(requests=requests))
+
+
+def answered_slowly(seen: Timeline) -> Timeline:
+    """Four answers in a row take half as long again: over the whole rung that leaves no trace."""
+    begin = seen.phase("below").end - 3
+    requests = tuple(
+        replace(each, finished=each.sent + 1.5 * (each.finished - each.sent))
+        if begin < each.finished < begin + 0.4
+        else each
+        for each in seen.ledger.requests
+    )
+    return replace(seen, ledger=Ledger(requests=requests))
+
+
+@pytest.mark.parametrize(
+    ("alert", "program", "value", "stall"),
+    [
+        ("HighErrorRate", "error-rate-below", 0.101, answered_late),
+        ("HighResponseTime", "response-time-below", 10.5, answered_slowly),
+    ],
+)
+def test_a_measure_that_passes_is_told_apart_by_what_the_clients_saw_in_that_window(
+    alert: str, program: str, value: float, stall: Callable[[Timeline], Timeline]
+) -> None:
+    """
+    Beyond the threshold while the clients saw less is a wrong metric; when they saw it too, the rung was uneven.
+    """
+    (rungs,) = (each for each in ladders() if each.alert == alert)
+    wrong = passed_once(alert, program, value)
+    uneven = stall(wrong)
+
+    verdicts = [
+        alerts.silent_below(load().alert(alert), seen, rung=rungs.rung, control=rungs.control)
+        for seen in (wrong, uneven)
+    ]
+    assert [each.status for each in verdicts] == [Status.BROKEN, Status.UNPROVEN], verdicts[1].text()
+    assert "the rung was not held evenly: in the 5 s before" in verdicts[1].reason
+    assert not ladder.narrow(rungs, load(), {**timelines(), program: wrong})
+    assert program in ladder.narrow(rungs, load(), {**timelines(), program: uneven})
