@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
 import socketserver
 import subprocess
@@ -19,10 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from fixtures.core import rundir, wait
 from fixtures.core.ports import Ports
-from fixtures.stack import choice, components, engine, images, sweep, versions
+from fixtures.stack import choice, components, engine, images, render, sweep, versions
 from fixtures.stack.cgroups import CgroupError
 from fixtures.stack.component import StackError
 from fixtures.stack.driver import Cut, Kill, LimitMemory, Pause
@@ -318,6 +320,32 @@ def test_images_of_earlier_states_go_and_strangers_stay(tmp_path: Path, monkeypa
         images.make(Engine(host=fake.host), [], announce=lambda _: None)
 
     assert fake.deleted == ["/images/sha256:nameless", "/images/sha256:bare", "/images/built-here.invalid/python:0"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "known_as"),
+    [
+        ({"name": "run-gateway-one", "id": "/docker/1"}, "osmen-gateway"),
+        ({"name": "run-gateway-one-again", "id": "/docker/2"}, None),
+        ({"name": "somebody-else", "id": "/docker/3"}, None),
+        ({"id": "/"}, ""),
+    ],
+)
+def test_a_cell_knows_its_own_gateway_s_container_and_no_other(labels: dict[str, str], known_as: str | None) -> None:
+    """
+    Of all that cAdvisor names, a cell's Prometheus keeps its gateway, under the guide's name, and the machine.
+    """
+    text = render.scrape_configs({"docker": "cadvisor:8080"}, known_as=("name", "run-gateway-one"))
+    kept = dict(labels)
+    for rule in yaml.safe_load(text)[0]["metric_relabel_configs"]:
+        matches = re.fullmatch(rule["regex"], ";".join(kept.get(name, "") for name in rule["source_labels"]))
+        if rule.get("action", "replace") == "replace" and matches:
+            kept[rule["target_label"]] = rule["replacement"]
+        elif rule.get("action") == "keep" and not matches:
+            assert known_as is None
+            return
+
+    assert kept.get("name", "") == known_as
 
 
 def test_a_tree_is_packed_with_open_parents_and_true_dates(tmp_path: Path) -> None:
