@@ -42,7 +42,7 @@ FAULTS = (
     Sessions(total=60),
     Memory(share=0.4),
     Stirred(queries=90, lookups=30, burn=0.05),
-    Traffic(writes=15, datagrams=40),
+    Traffic(writes=15, packets=40),
 )
 
 BOARDS = Program(
