@@ -36,7 +36,8 @@ def test_what_goes_over_the_card_is_counted_by_the_kernel() -> None:
         after, now = counted(card.name), machine()
 
         assert after[0] - before[0] == 700 * SIZE
-        assert after[1] - before[1] == 700 * SIZE
+        # A kernel greets a new card with a packet or two of its own.
+        assert 700 * SIZE <= after[1] - before[1] < 701 * SIZE
         assert now["sent"] - whole["sent"] >= 700 * SIZE
 
     assert card.name not in CARDS.read_text(encoding="ascii")
