@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from conformance.judge.verdict import Status
 from conformance.report.chart import thinned
 from conformance.report.clean import count, cut
-from conformance.report.picture import COLOURS, MOST_LINES, VIEW, DrawingError, begin_and_end, svg
+from conformance.report.picture import COLOURS, MOST_LINES, VIEW, DrawingError, begin_and_end, drawings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 700_000
 """Characters of drawings and tables in one page; the charts beyond stand in report.json."""
+_MOST_DRAWN = 150
 _MOST_ROWS = 48
 _MOST_COLUMNS = 12
 _MOST_TOLD = 40
@@ -54,8 +55,9 @@ def figures(charts: Sequence[Chart]) -> tuple[Figure, ...]:
     """The figures of as many charts as the page can hold."""
     made: list[Figure] = []
     spent = 0
-    for number, chart in enumerate(charts, 1):
-        figure = _figure(number, chart)
+    asked = charts[:_MOST_DRAWN]
+    for number, (chart, drawing) in enumerate(zip(asked, drawings(asked), strict=True), 1):
+        figure = _figure(number, chart, drawing)
         spent += sum(map(len, figure.lines))
         if spent > MOST_BYTES:
             break
@@ -92,22 +94,20 @@ def _stretch(band: Band, begin: float) -> str:
     return f"{band.label} from {band.start - begin:.1f} s to {band.end - begin:.1f} s"
 
 
-def _figure(number: int, chart: Chart) -> Figure:
+def _figure(number: int, chart: Chart, drawing: str | DrawingError) -> Figure:
     lines = [f'<figure class="chart" id="chart-{number}">']
     lines.append(f"<figcaption>{_text(chart.title)}{_unit(chart)}</figcaption>")
-    try:
-        drawing = svg(chart)
-    except DrawingError as error:
-        lines.append(f'<p class="quiet">not drawn: {_text(str(error))}</p>')
-        drawing = ""
-    else:
+    drawn = isinstance(drawing, str)
+    if drawn:
         lines.append(f'{_svg(_text(f"{chart.title}: {story(chart)}"))}<g id="drawing-{number}">{drawing}</g></svg>')
+    else:
+        lines.append(f'<p class="quiet">not drawn: {_text(str(drawing))}</p>')
     lines += _names(chart)
     if chart.note:
         lines.append(f'<p class="note">{_text(chart.note)}</p>')
     lines += _values(chart)
     lines.append("</figure>")
-    return Figure(number=number, chart=chart, lines=tuple(lines), drawn=bool(drawing))
+    return Figure(number=number, chart=chart, lines=tuple(lines), drawn=drawn)
 
 
 def _svg(name: str) -> str:

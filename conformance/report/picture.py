@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-import vl_convert
 
 from conformance.report.clean import cut, plain
 
@@ -29,6 +30,9 @@ COLOURS = 6
 """Lines have `--line-1` to this number; further lines begin again, with other dashes."""
 MOST_LINES = 24
 """More could not be told apart; all of them stand in report.json."""
+PATIENCE = 30.0
+"""Seconds for all drawings of a page; a second is usual."""
+ROOT = Path(__file__).parents[2]
 _MINUTES_FROM = 240.0
 _FARTHEST = 1e300
 _FONT = "system-ui, sans-serif"
@@ -41,17 +45,43 @@ class DrawingError(Exception):
     """A chart could not be drawn."""
 
 
-def svg(chart: Chart) -> str:
-    """What stands inside of an `svg` element with the view box `0 0 VIEW`. Raises DrawingError with the reason."""
+def drawings(charts: Sequence[Chart], seconds: float = PATIENCE) -> list[str | DrawingError]:
+    """
+    For each chart what stands inside of an `svg` element with the view box `0 0 VIEW`, or why it was not drawn.
+
+    All are drawn in one process beside this one, which is ended when it takes longer than `seconds`.
+    """
+    if not charts:
+        return []
+    command = [sys.executable, "-m", "conformance.report.draw"]
+    given = json.dumps([_spec(chart) for chart in charts])
     try:
-        drawn = vl_convert.vega_to_svg(json.dumps(_spec(chart)))
-    except ValueError as error:
-        reason = str(error)
-        raise DrawingError(cut(plain(reason), 300)) from error
-    inner = re.fullmatch(r"\s*<svg[^>]*>(.*)</svg>\s*", drawn, re.DOTALL)
-    if inner is None:
-        raise DrawingError("the drawing is no svg element")
-    return inner.group(1)
+        done = subprocess.run(
+            command,
+            input=given,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=seconds,
+            check=True,
+        )
+        drawn = json.loads(done.stdout)
+    except subprocess.TimeoutExpired:
+        return [DrawingError(f"it took longer than {seconds:g} s")] * len(charts)
+    except subprocess.CalledProcessError as error:
+        last = error.stderr.strip().splitlines()[-1:] or ["no word"]
+        return [DrawingError(cut(plain(f"what draws ended with {error.returncode}: {last[0]}"), 300))] * len(charts)
+    except (OSError, ValueError) as error:
+        return [DrawingError(cut(plain(f"{type(error).__name__}: {error}"), 300))] * len(charts)
+    return [_inner(each) for each in drawn]
+
+
+def _inner(drawn: Mapping[str, str]) -> str | DrawingError:
+    if "error" in drawn:
+        return DrawingError(cut(plain(drawn["error"]), 300))
+    inner = re.fullmatch(r"\s*<svg[^>]*>(.*)</svg>\s*", drawn["svg"], re.DOTALL)
+    return DrawingError("the drawing is no svg element") if inner is None else inner.group(1)
 
 
 def begin_and_end(chart: Chart) -> tuple[float, float]:

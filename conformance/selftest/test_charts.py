@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 import math
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-import vl_convert
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
@@ -18,7 +19,7 @@ from conformance.report.chart import MOST_POINTS, Band, Chart, Level, Line, Mark
 from conformance.report.clean import plain
 from conformance.report.figure import figures
 from conformance.report.html import render
-from conformance.report.picture import svg
+from conformance.report.picture import drawings
 from conformance.selftest import pages
 from conformance.selftest.judging import ladders
 from conformance.selftest.recording import timelines
@@ -31,6 +32,12 @@ def drawn(changed: Timeline | None = None) -> dict[str, Chart]:
     """The charts of the recorded run by their titles, with one timeline in another's place."""
     seen = dict(timelines()) | ({changed.program: changed} if changed else {})
     return {chart.title: chart for chart in alert_charts(CONTRACT, seen, ladders())}
+
+
+def svg(chart: Chart) -> str:
+    (inner,) = drawings([chart])
+    assert isinstance(inner, str), inner
+    return inner
 
 
 def kinds(chart: Chart, kind: str) -> list[str]:
@@ -137,7 +144,7 @@ def test_one_program_with_both_rungs_is_one_chart(program: str) -> None:
     assert len([title for title in drawn() if title.endswith(f" in {program}")]) == 1
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     st.text(max_size=80),
     st.lists(st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)), max_size=6),
@@ -175,20 +182,26 @@ def test_a_text_that_looks_like_an_expression_is_drawn_as_it_is() -> None:
     assert word in html.unescape(drawn)
 
 
-def test_a_drawing_that_fails_costs_the_drawing_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("executable", "told"),
+    [
+        ("/bin/false", "what draws ended with 1: no word"),
+        ("/bin/echo", "JSONDecodeError"),
+        ("/nowhere/python", "FileNotFoundError"),
+    ],
+)
+def test_a_drawing_that_fails_costs_the_drawing_alone(
+    monkeypatch: pytest.MonkeyPatch, executable: str, told: str
+) -> None:
     """
     The words and the table stay, and the page says why nothing is drawn.
     """
-
-    def fails(_: str) -> str:
-        raise ValueError("no room left")
-
-    monkeypatch.setattr(vl_convert, "vega_to_svg", fails)
+    monkeypatch.setattr(sys, "executable", executable)
 
     (figure,) = figures([drawn()["HighErrorRate in error-rate-above"]])
 
     page = "\n".join(figure.lines)
-    assert "not drawn: no room left" in page
+    assert f"not drawn: {told}" in page
     assert page.count("<tr>") > 20
     assert "firing from" in page
 
@@ -218,3 +231,24 @@ def test_a_value_without_neighbours_is_seen(values: tuple[float | None, ...]) ->
     drawn = svg(Chart(about="", title="", unit="", lines=(Line(name="one", points=points),)))
 
     assert drawn.count('fill="var(--line-1)"') == 1
+
+
+def test_a_drawing_that_takes_too_long_is_given_up() -> None:
+    """
+    A page is late by a stated time at most.
+    """
+    (given_up,) = drawings([drawn()["HighErrorRate in error-rate-above"]], seconds=0.001)
+
+    assert str(given_up) == "it took longer than 0.001 s"
+
+
+def test_drawing_leaves_no_thread_in_this_process() -> None:
+    """
+    A fork after a report was written is as safe as one before.
+    """
+    before = len(list(Path("/proc/self/task").iterdir()))
+
+    svg(drawn()["HighErrorRate in error-rate-above"])
+
+    assert len(list(Path("/proc/self/task").iterdir())) == before
+    assert "vl_convert" not in sys.modules
