@@ -58,7 +58,7 @@ ABOVE = Program(
             lasts=timedelta(minutes=11, seconds=15),
             faults=(Stall(seconds=SLOW, share=SHARE),),
         ),
-        Phase(name="recovery", load=LOAD, lasts=timedelta(minutes=6, seconds=15)),
+        Phase(name="recovery", load=LOAD, lasts=timedelta(minutes=6, seconds=45)),
     ),
     rungs={"above": SLOW},
     quantity="s",

@@ -676,6 +676,13 @@ PAGES = (
         words=("one resolved notification at slack", "was not delivered"),
     ),
     Deviant(
+        name="the end of a slow answer told to nobody",
+        programs=("response-time-above",),
+        bend=paging(lambda _, old: () if "resolved" in str(old.body) else (old,)),
+        broken=frozenset({"alert/HighResponseTime/delivered"}),
+        words=("one resolved notification at slack", "was not delivered"),
+    ),
+    Deviant(
         name="told to a second receiver as well",
         programs=BOTH,
         bend=paging(lambda _, old: (old, replace(old, receiver="email"))),
