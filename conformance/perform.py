@@ -152,6 +152,7 @@ class Stage:
             gateway=program.gateway,
             owns=program.owns,
             discovered=program.discovered,
+            slower=program.slower,
             subject=self._subjects.get(program.name, Subject()),
             shadows=tuple(self._shadows(program.name, again=AGAIN if name.endswith(AGAIN) else "")),
         )
@@ -302,9 +303,7 @@ class Stage:
             left = max(1.0, budget - (clock.mono() - since))
             waited = settled.first_scrape(prometheus, jobs, budget=left)
             if not waited.ok:
-                self._listener.note(
-                    f"{name}: {waited.last} (after {waited.elapsed:.0f} s; its clauses will say so)"
-                )
+                self._listener.note(f"{name}: {waited.last} (after {waited.elapsed:.0f} s; its clauses will say so)")
             with contextlib.suppress(ObserveError):
                 return prometheus.missed_evaluations()
         return 0.0
@@ -356,6 +355,7 @@ class Stage:
             needs=tuple(sorted(cell.spec.instance(component) for component in program.needs)),
             signals=program.signals,
             planned_down=tuple(sorted(program.takes_down)),
+            slower={job: seconds / cell.spec.tempo for job, seconds in program.slower.items()},
             health=(
                 HealthSeen(looks=done.looks, outside=done.outside, control=done.control)
                 if "health" in program.signals
@@ -435,9 +435,10 @@ def _metric_names(contract: Contract) -> dict[str, tuple[str, ...]]:
 
 
 def _measures(contract: Contract, tempo: float) -> dict[str, str]:
-    """By alert its measure, and where a page tells another value `NAME/value`, at that tempo."""
+    """By alert its measure, where a page tells another value `NAME/value`, and what tells that it sees nothing."""
     queries = {alert.name: alert.measure for alert in contract.alerts}
     queries |= {f"{alert.name}/value": alert.value for alert in contract.alerts if alert.value}
+    queries |= {f"{alert.name}/blind": alert.blind for alert in contract.alerts if alert.blind}
     return {name: rewrite_expression(query, tempo) for name, query in queries.items()}
 
 

@@ -272,10 +272,13 @@ def _alert(entry: Reader, routing: _Routing) -> AlertPromise:
         document=entry.document(),
         value=entry.text("value") if entry.has("value") else "",
         fires_on=entry.texts("fires_on") if entry.has("fires_on") else (),
+        blind=entry.text("blind") if entry.has("blind") else "",
     )
     entry.finish()
     _shape(documented, "expr", alert.documented.expr)
     _shape(entry, "value" if alert.value else "measure", alert.told)
+    if alert.blind:
+        _shape(entry, "blind", alert.blind)
     if alert.fires_on:
         _shape(shipped, "expr", alert.shipped.expr)
         _shape(entry, "measure", alert.measure)

@@ -355,6 +355,8 @@ class AlertPromise:
     document: str
     value: str = ""
     fires_on: tuple[str, ...] = ()
+    blind: str = ""
+    """PromQL that is 0 where the measure cannot be had, for an alert that fires then too."""
 
     @property
     def told(self) -> str:

@@ -154,11 +154,12 @@ def timed_out(timeline: Timeline, job: str = "") -> tuple[str, ...]:
         down = [at for at, value in series.points if value != 1 and not any(a <= at <= b for a, b in planned)]
         took = lengths.get(series.labels.get("instance"), {})
         if down and len(down) < len(series.points):
-            late = [at for at in down if took.get(at, 0.0) >= 0.9 * timeline.scrape_interval]
+            limit = _interval(timeline, series.labels.get("job", ""))
+            late = [at for at in down if took.get(at, 0.0) >= 0.9 * limit]
             if len(late) == len(down):
                 found.append(
                     f"{len(down)} of {len(series.points)} scrapes of {series.labels.get('job')} "
-                    f"ran into their time-out of {timeline.scrape_interval * 1000:.0f} ms"
+                    f"ran into their time-out of {limit * 1000:.0f} ms"
                 )
     return tuple(found)
 
@@ -176,10 +177,13 @@ def largest_gap(timeline: Timeline) -> float:
     """
     The largest time between two samples of `up` of any target, in seconds; the run's edges count as samples.
 
-    Where the program itself has a target vanish there is none to miss.
+    Where the program itself has a target vanish there is none to miss; a target with an interval of its own is looked
+    at by itself.
     """
     gaps = [0.0]
     for series in timeline.up:
+        if series.labels.get("job", "") in timeline.slower:
+            continue
         planned = _vanished(timeline, series.labels.get("job", ""))
         gaps.extend(
             later - earlier
@@ -189,13 +193,15 @@ def largest_gap(timeline: Timeline) -> float:
     return max(gaps)
 
 
+def _interval(timeline: Timeline, job: str) -> float:
+    return timeline.slower.get(job, timeline.scrape_interval)
+
+
 def _vanished(timeline: Timeline, job: str) -> tuple[tuple[float, float], ...]:
     """When the target of `job` was not discovered, and a scrape to either side."""
     edge = 2 * timeline.scrape_interval
     return tuple(
-        (span.start - edge, (span.healed or span.end) + edge)
-        for span in timeline.phases
-        if job in span.vanished
+        (span.start - edge, (span.healed or span.end) + edge) for span in timeline.phases if job in span.vanished
     )
 
 
@@ -218,8 +224,15 @@ def _scrapes(timeline: Timeline) -> Iterable[str]:
             yield f"{len(down)} of {len(series.points)} scrapes of {job} failed"
         first, last = series.points[0][0], series.points[-1][0]
         edge = max(first - timeline.begun, timeline.ended - last)
-        if edge >= 2 * timeline.scrape_interval:
+        if edge >= 2 * _interval(timeline, job):
             yield f"{job} was not scraped for {edge:.2f} s at an edge of the run"
+        if job in timeline.slower:
+            own = max((later - earlier for (earlier, _), (later, _) in pairwise(series.points)), default=0.0)
+            if own >= 2 * timeline.slower[job]:
+                yield (
+                    f"a scrape of {job} was missed: {own:.2f} s between two samples, "
+                    f"its own interval is {timeline.slower[job]:g} s"
+                )
     gap = largest_gap(timeline)
     if gap >= 2 * timeline.scrape_interval:
         yield (

@@ -1,14 +1,16 @@
 """
-Judges an alert on a state where the state comes and goes, or where the target vanishes from what is discovered.
+Judges an alert on a state: one that comes and goes, a target that vanishes, an exporter that is locked out.
 
 How long a state lasted is known from the program; how much of it Prometheus could see, from the samples of `up`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from conformance.contract.model import Direction
 from conformance.judge import alerts, premise
 from conformance.judge.alerts import NEEDS, history
 from conformance.judge.slack import bounds
@@ -16,7 +18,7 @@ from conformance.judge.verdict import Finding, broken, holds, unproven
 from fixtures.core.clock import at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from conformance.contract.model import AlertPromise
     from conformance.judge.verdict import Verdict
@@ -67,6 +69,75 @@ def fires_when_vanished(alert: AlertPromise, timeline: Timeline, *, rung: str) -
     return alerts.fires_above(alert, timeline, rung=rung, stale=STALENESS * timeline.scrape_interval)
 
 
+READ_OF = "server"
+"""The label that postgres_exporter puts on what it read of a server, and not on `pg_up`."""
+
+
+def when_blind(
+    alert: AlertPromise,
+    timeline: Timeline,
+    *,
+    job: str,
+    rung: str,
+    aspect: str,
+    judge: Callable[[AlertPromise, Timeline], Verdict],
+) -> Verdict:
+    """
+    What `judge` says of the alert where its exporter answers and cannot see: on the contract's `blind`, as a state.
+
+    The measure is absent then, so the alert's own quantity can neither pass its threshold nor be back; 0 of `blind` is
+    the state, and what a page tells. It proves something only where the exporter answered every scrape and did say 0:
+    one that fails its scrapes, or still sees, is another story. Of the alert's samples those count that the measure
+    did not make, which may be pending for a moment while the last connections are taken.
+
+    A sample carries the time at which its scrape began, and a locked out exporter answers a second later: the rule
+    sees it only then.
+    """
+    clause, query = f"alert/{alert.name}/{aspect}", alert.blind
+    if reasons := premise.failed(timeline, needs=NEEDS):
+        return unproven(clause, "; ".join(reasons))
+    seen = _as_committed(timeline, f"{alert.name}/blind", job)
+    span = timeline.phase(rung)
+    if not any(span.start <= instant and value == 0 for instant, value in seen):
+        return unproven(clause, f"the fault did not bite: {query} was never 0 while {'; '.join(span.faults)}")
+    measured = replace(timeline.measures[f"{alert.name}/blind"], points=seen)
+    own = tuple(
+        each
+        for each in timeline.alerts
+        if each.labels.get("alertname") != alert.name or READ_OF not in each.labels
+    )
+    state = replace(alert, measure=query, value="", threshold=1.0, direction=Direction.BELOW, fires_on=("0",))
+    as_state = replace(
+        timeline,
+        alerts=own,
+        scrape_interval=timeline.slower.get(job, timeline.scrape_interval),
+        measures={alert.name: measured},
+    )
+    return judge(state, as_state)
+
+
+def _as_committed(timeline: Timeline, name: str, job: str) -> tuple[tuple[float, float], ...]:
+    """What the rule saw of a sample at each evaluation: that of the last scrape that was over by then."""
+    measured = timeline.measures.get(name)
+    if measured is None or not measured.points:
+        return ()
+    scrapes = sorted(
+        (begun, begun + took)
+        for series in timeline.scrape_durations
+        if series.labels.get("job") == job
+        for begun, took in series.points
+    )
+    worth = {}
+    for begun, _ in scrapes:
+        worth[begun] = next((value for instant, value in measured.points if instant >= begun), None)
+    found = []
+    for instant, _ in measured.points:
+        over = [begun for begun, done in scrapes if done <= instant]
+        if over and (value := worth[over[-1]]) is not None:
+            found.append((instant, value))
+    return tuple(found)
+
+
 def _silent(alert: AlertPromise, timeline: Timeline, within: tuple[float, float], what: str) -> Verdict:
     clause, (begun, until), story = f"alert/{alert.name}/silent-below", within, history(alert, timeline)
     early = [instant for instant in story.firing if begun <= instant < until]
@@ -90,4 +161,3 @@ def _silent(alert: AlertPromise, timeline: Timeline, within: tuple[float, float]
         observations=len([instant for instant in timeline.evaluations if begun <= instant < until]),
         reason=f"{what}: pending at {len(asleep)} evaluations, never firing",
     )
-

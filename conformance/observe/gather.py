@@ -85,6 +85,7 @@ class Deed:
     missed_before: float
     signals: frozenset[str] = frozenset()
     planned_down: tuple[str, ...] = ()
+    slower: Mapping[str, float] = field(default_factory=dict)
     health: HealthSeen | None = None
     metric_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By scrape job: the names of the metrics that are read."""
@@ -200,6 +201,7 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
         deaths=deed.deaths,
         stand_ins=deed.stand_ins,
         planned_down=deed.planned_down,
+        slower=deed.slower,
         interrupted=deed.interrupted,
         arrivals=(arrival,),
         troubles=(*deed.troubles, *reading.troubles),

@@ -754,7 +754,7 @@ KEYS = [(name, path) for name in DOCUMENTS for path in _keys(TREES[name])]
 # The names of an environment are free, and so is their spelling.
 SPELT = [(name, path) for name, path in KEYS if "environment" not in path[:-1]]
 # What may be left out: what the guide need not say. A correction may add an annotation that the guide lacks.
-OPTIONAL = {"port", "defect", "window", "database", "value"}
+OPTIONAL = {"port", "defect", "window", "database", "value", "blind"}
 OPTIONAL_OF_A_METRIC = {"labels", "ledger"}
 ADDED = ("alerts", 0, "documented", "annotations", "description")
 JUNK = st.one_of(st.none(), st.booleans(), st.just([]), st.just({}), st.just({"a": 1}), st.just([1]), st.just(""))

@@ -167,6 +167,8 @@ class Timeline:
     """By scrape job: why what answers there is no real exporter."""
     planned_down: tuple[str, ...] = ()
     """Scrape jobs that the program itself takes down."""
+    slower: Mapping[str, float] = field(default_factory=dict)
+    """Scrape jobs with an interval of their own, in seconds."""
     interrupted: str = ""
     """Why the program was not performed to its end; empty when it was."""
     arrivals: tuple[Arrival, ...] = ()
