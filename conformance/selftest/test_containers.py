@@ -452,7 +452,7 @@ def test_the_official_postgres_can_make_its_first_start() -> None:
 
 
 CONFIG = "global: {scrape_interval: 1s}\nscrape_configs: []\n"
-SERVERS = ["prometheus", "postgres"]
+SERVERS = ["prometheus", "postgres", "redis"]
 OPTIONS = {"tempo": "60", "file:prometheus.yml": CONFIG}
 
 
@@ -614,8 +614,9 @@ def test_what_shares_a_gateway_s_memory_runs_inside_its_container(driver: Driver
     """
     The ballast fills the memory of the container that it is a guest of, up to a share of that container's limit.
     """
-    driver.claim(components.POSTGRES, "postgres", {})
-    shares = {**driver.measure(64 << 20, []).gateway("qdrant"), "group": ""}
+    for each in (components.POSTGRES, components.REDIS):
+        driver.claim(each, each.name, {})
+    shares = {**driver.measure(128 << 20, []).gateway("qdrant"), "group": ""}
     ballast = driver.claim(components.BALLAST, "ballast-one", shares)
     host = driver.claim(components.QDRANT, "qdrant", shares)
     try:
@@ -637,7 +638,7 @@ def test_what_shares_a_gateway_s_memory_runs_inside_its_container(driver: Driver
     assert stood == (True, True)
     assert reached == pytest.approx(0.8, abs=0.05)
     assert memory is not None
-    assert memory > 0.7 * 64
+    assert memory > 0.7 * 128
     assert ended == ""
 
 
