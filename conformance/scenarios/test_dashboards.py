@@ -57,6 +57,7 @@ BOARDS = Program(
     ),
     owns=frozenset({"postgres", "postgres_exporter", "redis", "redis_exporter", "ballast"}),
     signals=frozenset({"dashboards"}),
+    after=timedelta(minutes=8),
 )
 
 PANELS = tuple(

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from conformance.judge.verdict import Verdict
     from conformance.timeline.model import Timeline
 
-LOAD = Steady(rps=1 / 6)
-"""Ten requests a minute; at tempo 60 ten a second."""
+LOAD = Steady(rps=1 / 12)
+"""Five requests a minute; at tempo 60 five a second."""
 
 DEPENDENCIES = ("postgres", "redis", "qdrant", "langflow", "n8n")
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from conformance.judge.verdict import Verdict
     from conformance.timeline.model import Timeline
 
-LOAD = Steady(rps=1 / 6)
-"""Ten requests a minute; at tempo 60 ten a second."""
+LOAD = Steady(rps=1 / 10)
+"""Six requests a minute; at tempo 60 six a second: thirty in the alert's window."""
 
 FAST, SLOW = 8.25, 11.25
 """Seconds; the guide's threshold is 10."""
