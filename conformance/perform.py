@@ -154,6 +154,7 @@ class Stage:
             discovered=program.discovered,
             slower=program.slower,
             subject=self._subjects.get(program.name, Subject()),
+            keen=program.quantity == "s",
             shadows=tuple(self._shadows(program.name, again=AGAIN if name.endswith(AGAIN) else "")),
         )
 

@@ -213,7 +213,9 @@ def fires_above(alert: AlertPromise, timeline: Timeline, *, rung: str, stale: fl
             f"was active {crossing - first:.2f} s before its measure passed the threshold",
             finding(f"{seen}; the measure passed it at {at(crossing)}, {_measure_text(alert, measured, first)}"),
         )
-    if first is None or first > crossing + interval + HAIR:
+    # A target that vanished is marked stale afterwards, with the time of its next scrape: looked at later its absence
+    # began before anybody could see it.
+    if first is None or first > crossing + interval + stale + HAIR:
         return broken(
             clause,
             "did not become pending when its measure passed the threshold",
@@ -453,7 +455,11 @@ def inside_slack(alert: AlertPromise, timeline: Timeline, span: Span) -> str:
     per_second = span.rung * timeline.tempo
     events = per_second * letters.window
     slack = value_slack(
-        timeline, events=events, window_seconds=letters.window, spacing=1 / per_second if per_second else 0.0
+        timeline,
+        events=events,
+        window_seconds=letters.window,
+        spacing=1 / per_second if per_second else 0.0,
+        upwards=span.rung < alert.threshold,
     )
     if distance > slack:
         return ""

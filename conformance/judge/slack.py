@@ -82,13 +82,18 @@ def window(expression: str) -> float:
     return (ranges + offsets) / 1000
 
 
-def value_slack(timeline: Timeline, *, events: float, window_seconds: float, spacing: float) -> float:
+def value_slack(
+    timeline: Timeline, *, events: float, window_seconds: float, spacing: float, upwards: bool = False
+) -> float:
     """
     The relative slack of a rate over a window: one event of `events`, and a lost scrape where the events are so sparse.
 
-    `spacing` is the mean time between two events, in seconds.
+    `spacing` is the mean time between two events, in seconds. A lost scrape makes a rate smaller and never larger, so
+    it does not count `upwards`.
     """
     one = 1 / events if events > 0 else math.inf
+    if upwards:
+        return one
     gap = largest_gap(timeline)
     lost = (
         2 * (gap - timeline.scrape_interval / 2) / window_seconds
