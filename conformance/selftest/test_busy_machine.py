@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.contract.load import load
-from conformance.judge import alerts, ladder, premise, targets
+from conformance.judge import alerts, ladder, premise, slack, targets
 from conformance.judge.verdict import Status
 from conformance.selftest.judging import ladders
 from conformance.selftest.recording import timelines
@@ -140,3 +140,23 @@ def test_a_measure_that_passes_is_told_apart_by_what_the_clients_saw_in_that_win
     assert "the rung was not held evenly: in the 5 s before" in verdicts[1].reason
     assert not ladder.narrow(rungs, load(), {**timelines(), program: wrong})
     assert program in ladder.narrow(rungs, load(), {**timelines(), program: uneven})
+
+
+def test_a_lost_scrape_does_not_count_upwards() -> None:
+    """
+    A lost scrape makes a rate smaller: a rung below its threshold keeps its distance, one above may lose it.
+    """
+    seen = timelines()["error-rate-below"]
+    late = replace(
+        seen,
+        up=tuple(
+            replace(one, points=tuple((at + 0.15 * (place % 7 == 3), up) for place, (at, up) in enumerate(one.points)))
+            for one in seen.up
+        ),
+    )
+    upwards, both = (
+        slack.value_slack(late, events=27, window_seconds=5, spacing=0.185, upwards=only) for only in (True, False)
+    )
+
+    assert upwards == pytest.approx(1 / 27)
+    assert both > 0.1
