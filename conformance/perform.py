@@ -125,6 +125,8 @@ class Stage:
 
     def run(self) -> None:
         """Perform every program. Raises StackError when the stack cannot stand."""
+        if self._measured:
+            self._replayer.provide(self._listener.note)
         begun = clock.mono()
         specs = [self._spec(program, self._settings.tempo, program.name) for program in self._programs.values()]
         with standing(

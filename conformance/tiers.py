@@ -23,7 +23,7 @@ from fixtures.stack.provision import provide
 from fixtures.stack.versions import ProvisionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from conformance.contract.model import Contract
     from conformance.timeline.model import Timeline
@@ -43,7 +43,15 @@ class Replayer:
         self._contract = contract
         self._lock = threading.Lock()
         self._tool: Promtool | None = None
+        self._missing = ""
         self._brackets: dict[str, dict[str, Bracket]] = {}
+
+    def provide(self, note: Callable[[str], None]) -> None:
+        """Have promtool at hand before anything is measured: to make it takes both processors for a minute."""
+        try:
+            self._tool = Promtool(path=provide(["promtool"], announce=note)["promtool"].path, processes=1)
+        except ProvisionError as error:
+            self._missing = str(error).partition("\n")[0]
 
     def replayed(self, seen: Timeline, prometheus: str) -> Replayed:
         """What the virtual clock makes of `seen`, whose Prometheus answers at that URL; a failure is its `error`."""
@@ -56,7 +64,7 @@ class Replayer:
 
     def _replayed(self, seen: Timeline, prometheus: str) -> Replayed:
         if self._tool is None:
-            self._tool = Promtool(path=provide(["promtool"], announce=lambda _: None)["promtool"].path, processes=1)
+            raise PromtoolError(self._missing or "promtool was not provided")
         texts = seen.config.rules_shipped
         every = {name: rules.load(text, file=name) for name, text in texts.items()}
         files = _beneath_alerts(every)
