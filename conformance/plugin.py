@@ -152,7 +152,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     session.config.stash[RUN] = run
     session.config.stash[JUDGED] = set()
     # A terminated run ends as an interrupted one: everything stopped, what was recorded kept.
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    signal.signal(signal.SIGTERM, _interrupted)
 
 
 def _remark(error: Exception, config: pytest.Config) -> None:
@@ -358,3 +358,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     ]
     tests = [(each.nodeid, f"{each.location[0]}:{(each.location[1] or 0) + 1}", each.longreprtext) for each in failed]
     terminalreporter.write("\n" + ci.failed(tests, _find(config)))
+
+
+def _interrupted(*_: object) -> None:
+    """SIGTERM ends a run as Ctrl-C does, also where that is ignored, as it is behind a shell's `&`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.kill(os.getpid(), signal.SIGINT)
