@@ -247,6 +247,7 @@ class Stage:
             # While others go on: what ends early is read early, and the last one alone is waited for.
             deed = self._deed(stack, performance, attempts)
             self._listener.reading(deed.cell)
+            stack.stand_back(stack.cells[deed.cell])
             deed = replace(deed, missed_before=missed[deed.cell])
             if "logs" in deed.signals:
                 asked = _questions(self._contract, deed.cell)

@@ -57,7 +57,7 @@ BOARDS = Program(
     ),
     owns=frozenset({"postgres", "postgres_exporter", "redis", "redis_exporter", "ballast"}),
     signals=frozenset({"dashboards"}),
-    after=timedelta(minutes=3),
+    after=timedelta(minutes=6),
 )
 
 PANELS = tuple(
