@@ -19,16 +19,12 @@ if TYPE_CHECKING:
     from conformance.timeline.model import Measured, Span, Timeline
 
 
-def charts(
-    contract: Contract, timelines: Mapping[str, Timeline], ladders: Sequence[Ladder] = ()
-) -> tuple[Chart, ...]:
+def charts(contract: Contract, timelines: Mapping[str, Timeline], ladders: Sequence[Ladder] = ()) -> tuple[Chart, ...]:
     """The charts of every alert, then of every panel, as far as their programs were performed."""
     return (*alert_charts(contract, timelines, ladders), *panel_charts(contract, timelines))
 
 
-def alert_charts(
-    contract: Contract, timelines: Mapping[str, Timeline], ladders: Sequence[Ladder]
-) -> tuple[Chart, ...]:
+def alert_charts(contract: Contract, timelines: Mapping[str, Timeline], ladders: Sequence[Ladder]) -> tuple[Chart, ...]:
     """For each alert and each program of its rungs: its measure, its threshold, pending and firing, what was told."""
     return tuple(
         _alert(contract.alert(ladder.alert), timelines[program])

@@ -150,9 +150,7 @@ def row(folder: Path, *, code: int, seconds: float, cpu: float, looks: Looks) ->
         "end_mib": round(sum(each.peak_rss_mib or 0.0 for each in report.components)),
         "processes": looks.processes,
         "components": len(report.components),
-        "largest_mib": {
-            name: round(mib) for name, mib in sorted(looks.largest.items(), key=lambda each: -each[1])[:8]
-        },
+        "largest_mib": {name: round(mib) for name, mib in sorted(looks.largest.items(), key=lambda each: -each[1])[:8]},
         "budgets": {name: limit for name, (limit, _) in BUDGETS.items()},
     }
 

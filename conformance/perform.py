@@ -361,7 +361,7 @@ class Stage:
             planned_down=tuple(sorted(program.takes_down)),
             slower={job: seconds / cell.spec.tempo for job, seconds in program.slower.items()},
             health=(
-                HealthSeen(looks=done.looks, outside=done.outside, control=done.control)
+                HealthSeen(looks=done.looks, outside=done.outside, control=done.control, starved=done.starved)
                 if "health" in program.signals
                 else None
             ),

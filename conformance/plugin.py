@@ -57,9 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--contract", type=Path, default=None, metavar="DIR", help="the documents of another contract")
     group.addoption("--rules", type=Path, default=None, metavar="DIR", help="the rule files (default: rules)")
-    group.addoption(
-        "--dashboards", type=Path, default=None, metavar="DIR", help="the dashboards (default: dashboards)"
-    )
+    group.addoption("--dashboards", type=Path, default=None, metavar="DIR", help="the dashboards (default: dashboards)")
     group.addoption(
         "--subject",
         default="fixtures.gateway",
@@ -138,10 +136,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             ),
             mutants=tuple(
                 {
-                    mutant.name: mutant
-                    for item in live
-                    for mark in item.iter_markers("mutant")
-                    for mutant in mark.args
+                    mutant.name: mutant for item in live for mark in item.iter_markers("mutant") for mutant in mark.args
                 }.values()
             ),
             covered=frozenset(clause for item in live for clause in clauses_of(item)),

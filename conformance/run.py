@@ -251,9 +251,7 @@ class Run:
         timelines = self._stored or (stage.timelines if stage is not None else {})
         # A stored run remembers its deaths in its timelines, each as far as it was known by then.
         dead = stage.deaths if stage is not None else [death for seen in timelines.values() for death in seen.deaths]
-        deaths = list(
-            dict.fromkeys(f"{death.component} died during the run ({death.detail})" for death in dead)
-        )
+        deaths = list(dict.fromkeys(f"{death.component} died during the run ({death.detail})" for death in dead))
         if interrupted:
             deaths.append("the run was interrupted")
         self._report = record.build(

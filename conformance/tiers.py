@@ -114,18 +114,19 @@ def _beneath_alerts(files: Mapping[str, RuleFile]) -> list[RuleFile]:
         if isinstance(rule, AlertRule)
         for name in promql.names(rule.expr)
     }
-    while more := {
-        name
-        for file in files.values()
-        for rule in file.rules
-        if isinstance(rule, RecordingRule) and rule.name in read
-        for name in promql.names(rule.expr)
-    } - read:
+    while (
+        more := {
+            name
+            for file in files.values()
+            for rule in file.rules
+            if isinstance(rule, RecordingRule) and rule.name in read
+            for name in promql.names(rule.expr)
+        }
+        - read
+    ):
         read |= more
     return [
-        file
-        for file in files.values()
-        if any(isinstance(rule, AlertRule) or rule.name in read for rule in file.rules)
+        file for file in files.values() if any(isinstance(rule, AlertRule) or rule.name in read for rule in file.rules)
     ]
 
 

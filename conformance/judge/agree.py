@@ -327,9 +327,7 @@ def _counted(
         counter[key_of(track.labels.get("agent"), track.labels.get("status"))] += round(track.points[-1][1] or 0)
     logged = Counter(key_of(line.get("agent"), line.get("status")) for line in finished)
     clients = Counter(
-        key_of(
-            story.request.agent, metrics.outcomes.get(story.request.outcome.value, story.request.outcome.value)
-        )
+        key_of(story.request.agent, metrics.outcomes.get(story.request.outcome.value, story.request.outcome.value))
         for story in stories
     )
     for key in sorted({*clients, *logged, *counter}):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from conformance.judge import premise
 from conformance.judge.kubelet import Answers, Heard, Probing, Turn, offsets, played
+from conformance.judge.premise import BUSY, NEARBY
 from conformance.judge.verdict import Finding, broken, holds, unproven
 from fixtures.core import clock
 
@@ -37,19 +38,13 @@ WAITS = 0.1
 BLANK = 0.05
 """The share of the time for which nobody need know what a probe would have heard."""
 
-BUSY = 0.15
-"""
-A machine on which something idle takes this many seconds to answer, or a look goes out as late, is too busy to call an
-answer late: an idle one takes some milliseconds.
-"""
-
 WRITTEN = 1.0
 """Seconds between a time as it was read and as it is written: it may be written in whole seconds."""
 
-NEARBY = 0.25
-"""Seconds around an answer in which the machine is looked at."""
-
-BUSY_SAID = f"meanwhile something idle took more than {BUSY:g} s to answer as well: the machine was too busy"
+BUSY_SAID = (
+    f"meanwhile something idle took more than {BUSY:g} s to answer as well, or a processor was waited for as long: the "
+    "machine was too busy"
+)
 
 SHOWN, EXAMPLES = 240, 3
 
@@ -436,7 +431,11 @@ class _Story:
     def _busy(self, start: float, end: float) -> bool:
         idle = [look for look in self.seen.control if look.sent <= end + NEARBY and look.finished >= start - NEARBY]
         late = [look for look in self.seen.looks if start - NEARBY <= look.sent <= end + NEARBY]
-        return any(look.seconds > BUSY for look in idle) or any(look.sent - look.due > BUSY for look in late)
+        return (
+            any(look.seconds > BUSY for look in idle)
+            or any(look.sent - look.due > BUSY for look in late)
+            or self.seen.waited(start - NEARBY, end + NEARBY) > BUSY
+        )
 
     def steady_code(self, plain: Sequence[Look], look: Look | OutsideLook) -> int | None:
         """The code of the plain GETs just before and just after a look, where they agree and nothing changed."""
@@ -524,7 +523,9 @@ class _Found:
             if not calm or not there or median(there) <= median(calm) + WAITS:
                 continue
             idle = self._story.slow_control(gone.start, gone.end)
-            blame = self.wrong if idle <= WAITS / 2 else self.unclear
+            # So much would half of the looks have waited for a processor, were that the reason.
+            starved = self._story.seen.waited(gone.start, gone.end) > len(there) / 2 * WAITS / 2
+            blame = self.unclear if starved or idle > WAITS / 2 else self.wrong
             blame.append(
                 Finding(
                     expected=f"an answer as fast as before {gone.name} {gone.manner.past}: "

@@ -107,9 +107,7 @@ def _said(lines: Iterable[str]) -> Iterator[Said]:
             yield Said(service="", level="", message=line[:SHOWN], request="")
 
 
-def _known(
-    judged: Sequence[tuple[Variant, str]], heard: Mapping[str, Counter[Said]], logs: Logs
-) -> Counter[Said]:
+def _known(judged: Sequence[tuple[Variant, str]], heard: Mapping[str, Counter[Said]], logs: Logs) -> Counter[Said]:
     """How often each line is written where it is: what most of those agree on that may write it, two at the least."""
     levels = logs.format.levels
     warning = len(levels) // 2
@@ -139,8 +137,11 @@ def _refusal(promise: LevelPromise, variant: Variant, logs: Logs) -> Iterator[Fi
     if value is None or value in logs.format.levels:
         return
     told = variant.said.splitlines()
-    if variant.ended and variant.ended != "exit code 0" and len(told) == 1 and {promise.variable, value} <= set(
-        re.findall(r"\w+", told[0])
+    if (
+        variant.ended
+        and variant.ended != "exit code 0"
+        and len(told) == 1
+        and {promise.variable, value} <= set(re.findall(r"\w+", told[0]))
     ):
         return
     said = f"{variant.ended or 'it ran'}; " + (f"it said {variant.said[:SHOWN]!r}" if told else "it said nothing")

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 LATE_LOOKS = 0.5
 """Looks at a service that go out later than these seconds tell of a machine that is too busy, not of the service."""
 
+BUSY = 0.15
+"""
+A machine on which something idle takes this many seconds to answer, or a look goes out as late, or on which the service
+and what it asks wait as long for a processor around one look, is too busy to call an answer late: an idle one takes
+some milliseconds.
+"""
+
+NEARBY = 0.25
+"""Seconds around an answer in which the machine is looked at."""
+
 RATE_TOLERANCE = 0.03
 """How far the achieved rate may lie from the wanted one: a third of the way from a rung of 0.9 to its threshold."""
 
@@ -44,7 +54,7 @@ def repeatable(timeline: Timeline, *, needs: Iterable[str] = ()) -> tuple[str, .
     """
     if any(span.rung is not None for span in timeline.phases):
         return failed(timeline, needs=needs)
-    return (*_reading(timeline), *_load(timeline), *timed_out(timeline), *late_looks(timeline))
+    return (*_reading(timeline), *_load(timeline), *timed_out(timeline), *late_looks(timeline), *starved(timeline))
 
 
 def deaths(timeline: Timeline, needs: Iterable[str] = ()) -> tuple[str, ...]:
@@ -62,6 +72,15 @@ def late_looks(timeline: Timeline) -> tuple[str, ...]:
     if timeline.health is None or timeline.health.lag <= LATE_LOOKS:
         return ()
     return (f"the looks went out up to {timeline.health.lag:.2f} s late: the machine was too busy",)
+
+
+def starved(timeline: Timeline) -> tuple[str, ...]:
+    """Why the looks at the service's health tell more of the processors than of the service; empty otherwise."""
+    seen = timeline.health
+    waits = [seen.waited(look.sent - NEARBY, look.finished + NEARBY) for look in seen.looks] if seen else []
+    if max(waits, default=0.0) <= BUSY:
+        return ()
+    return (f"during one look the service and what it asks waited {max(waits):.2f} s for a processor",)
 
 
 def flow(timeline: Timeline) -> tuple[str, ...]:

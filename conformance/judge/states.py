@@ -102,9 +102,7 @@ def when_blind(
         return unproven(clause, f"the fault did not bite: {query} was never 0 while {'; '.join(span.faults)}")
     measured = replace(timeline.measures[f"{alert.name}/blind"], points=seen)
     own = tuple(
-        each
-        for each in timeline.alerts
-        if each.labels.get("alertname") != alert.name or READ_OF not in each.labels
+        each for each in timeline.alerts if each.labels.get("alertname") != alert.name or READ_OF not in each.labels
     )
     state = replace(alert, measure=query, value="", threshold=1.0, direction=Direction.BELOW, fires_on=("0",))
     as_state = replace(

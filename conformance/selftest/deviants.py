@@ -468,6 +468,7 @@ SUBJECTS = (
     ),
 )
 
+
 def of_alert(alert: str, *, above: str, below: str, rung: str) -> tuple[Deviant, ...]:
     """
     The behaviours that break each clause of any alert once, for its programs above and below its threshold.
@@ -839,9 +840,7 @@ PREMISES = (
             stand_ins={"docker": "a stand-in: /sys/fs/cgroup/x: Permission denied"},
             interrupted="the ballast answered 409",
         ),
-        unsupported=frozenset(
-            f"alert/HighMemoryUsage/{each}" for each in ("silent-below", "fires-above", *FOLLOWING)
-        ),
+        unsupported=frozenset(f"alert/HighMemoryUsage/{each}" for each in ("silent-below", "fires-above", *FOLLOWING)),
         words=("/sys/fs/cgroup/x: Permission denied",),
     ),
     Deviant(

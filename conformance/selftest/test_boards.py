@@ -199,7 +199,7 @@ def test_a_file_that_cannot_be_read_is_one_clear_error(tmp_path: Path) -> None:
         ('up{a=~"${many:regex}"}', 'up{a=~"(a\\.b|c)"}'),
         ('up{a=~"[[many]]"}', 'up{a=~"(a\\\\.b|c)"}'),
         ("${many:pipe} ${many:csv} ${many:raw} ${many:glob}", "a.b|c a.b,c a.b,c {a.b,c}"),
-        ("${many:doublequote} ${one:singlequote}", "\"a.b\",\"c\" 'a.b'"),
+        ("${many:doublequote} ${one:singlequote}", '"a.b","c" \'a.b\''),
         ('up{a=~"$single"}', 'up{a=~"c\\\\+"}'),
         ('up{a=~"$all"}', 'up{a=~".*"}'),
         ('label_replace(up, "a", "$1", "b", "(.*)$")', 'label_replace(up, "a", "$1", "b", "(.*)$")'),

@@ -35,9 +35,7 @@ def bent(series: tuple[Series, ...], value: float, every: int) -> tuple[Series, 
 def failing(*, every: int, seconds: float) -> Timeline:
     """The recorded steady run with each `every`-th scrape of JOB failed after `seconds`."""
     steady = timelines()["steady"]
-    return replace(
-        steady, up=bent(steady.up, 0, every), scrape_durations=bent(steady.scrape_durations, seconds, every)
-    )
+    return replace(steady, up=bent(steady.up, 0, every), scrape_durations=bent(steady.scrape_durations, seconds, every))
 
 
 @pytest.mark.parametrize(

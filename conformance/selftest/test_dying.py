@@ -71,9 +71,7 @@ class Living:
 
     def left(self) -> list[str]:
         """What is left of it two seconds after its end."""
-        return wait.until(
-            lambda: left(self.seen, self.directory), lambda found: not found, budget=2.0, every=0.1
-        ).last
+        return wait.until(lambda: left(self.seen, self.directory), lambda found: not found, budget=2.0, every=0.1).last
 
     def end(self) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -529,6 +529,16 @@ def idle(seen: Timeline, seconds: Callable[[float], float]) -> Timeline:
     return replace(seen, health=replace(seen.health, control=control))
 
 
+def starved(seen: Timeline, share: Callable[[float], float]) -> Timeline:
+    """With the service ready to run and without a processor for such a share of the time, by instant."""
+    assert seen.health is not None
+    total, samples = 0.0, []
+    for turn in range(int((seen.ended - BEGUN) / EVERY * 2) + 2):
+        samples.append((BEGUN + turn * EVERY / 2, total))
+        total += share(samples[-1][0]) * EVERY / 2
+    return replace(seen, health=replace(seen.health, starved=tuple(samples)))
+
+
 def test_what_was_answered_when_it_was_back_ends_what_is_sure() -> None:
     """
     A question that a dependency answers once it is thawed may put the gateway back into rotation a moment early.
@@ -578,6 +588,42 @@ def test_on_a_busy_machine_what_may_be_late_for_that_is_unproven(name: str) -> N
     assert by(verdicts, Status.BROKEN) == set()
     assert broken <= by(verdicts, Status.UNPROVEN) | {"probe/live/restart"}
     assert any("the machine was too busy" in each.reason for each in verdicts.values())
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_what_may_be_late_for_want_of_a_processor_is_unproven(name: str) -> None:
+    """
+    Something idle answers at once where it goes first; the kernel says that the service itself had to wait.
+    """
+    bend, broken, _, _ = BENT[name]
+    seen = starved(idle(timeline(bend(honest)), lambda _: 0.003), lambda _: 0.8)
+    verdicts = judged(seen)
+
+    assert by(verdicts, Status.BROKEN) == set()
+    assert broken <= by(verdicts, Status.UNPROVEN) | {"probe/live/restart"}
+    assert any("for a processor" in reason for reason in premise.repeatable(seen))
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_a_service_that_had_its_processor_is_not_excused(name: str) -> None:
+    """
+    The little that everybody waits leaves what is late broken.
+    """
+    bend, broken, unproven, _ = BENT[name]
+    verdicts = judged(starved(timeline(bend(honest)), lambda _: 0.02))
+
+    assert (by(verdicts, Status.BROKEN), by(verdicts, Status.UNPROVEN)) == (broken, unproven)
+
+
+@pytest.mark.parametrize("name", ["ready whatever happens", "healthy whatever happens", "n8n left out"])
+def test_no_want_of_a_processor_excuses_what_it_cannot_cause(name: str) -> None:
+    """
+    A dependency that is away is not called healthy for want of a processor.
+    """
+    bend, broken, _, _ = BENT[name]
+    verdicts = judged(starved(timeline(bend(honest)), lambda _: 0.8))
+
+    assert by(verdicts, Status.BROKEN) == broken
 
 
 @pytest.mark.parametrize("name", ["ready whatever happens", "healthy whatever happens", "n8n left out"])

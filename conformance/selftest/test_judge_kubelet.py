@@ -100,9 +100,7 @@ def test_a_slow_probe_delays_the_next_one() -> None:
     One question at a time: where the time-out exceeds the period, it sets the pace.
     """
     slow = Probing(initial_delay=0, period=1, timeout=8, failure_threshold=3, success_threshold=1)
-    turns = played(
-        slow, answers(lambda _: None), begun=0.0, ended=ENDED, offset=0.0, well=True, restarts=False
-    )
+    turns = played(slow, answers(lambda _: None), begun=0.0, ended=ENDED, offset=0.0, well=True, restarts=False)
 
     assert [turn.at for turn in turns] == [24.0]
 

@@ -159,10 +159,7 @@ def swapped(given: Given) -> dict[str, str]:
 def taken_for(level: str, other: str, variable: str = "") -> Levels:
     """One level is understood as another, of one variable or of all."""
     return lambda given: documented(
-        {
-            name: other if value == level and variable in ("", name) else value
-            for name, value in given.items()
-        }
+        {name: other if value == level and variable in ("", name) else value for name, value in given.items()}
     )
 
 

@@ -124,9 +124,9 @@ def test_a_breach_is_found(tmp_path: Path) -> None:
     place.mkdir(parents=True)
     (place / "cheat.py").write_text("from fixtures.stack.stack import Stack\n", encoding="utf-8")
 
-    assert breaches(
-        JUDGE, MAY_IMPORT[JUDGE], tmp_path
-    ) == ["conformance/judge/cheat.py imports fixtures.stack.stack.Stack"]
+    assert breaches(JUDGE, MAY_IMPORT[JUDGE], tmp_path) == [
+        "conformance/judge/cheat.py imports fixtures.stack.stack.Stack"
+    ]
 
 
 def test_a_test_of_the_live_stack_knows_no_address_sleep_or_driver() -> None:

@@ -245,9 +245,11 @@ async def test_phases_run_in_order_at_the_tempo_and_faults_are_healed_between() 
     done = told.performed()
 
     assert done.interrupted == ""
-    assert [
-        (each.phase.name, len(done.ledger.during(each.phase.name))) for each in done.phases
-    ] == [("calm", 10), ("burst", 10), ("recovery", 10)]
+    assert [(each.phase.name, len(done.ledger.during(each.phase.name))) for each in done.phases] == [
+        ("calm", 10),
+        ("burst", 10),
+        ("recovery", 10),
+    ]
     assert all(0.1 <= each.end - each.start < 1 for each in done.phases)
     assert fault.done[:2] == ["inject cell", "heal cell"]
     assert [mark.what for mark in journal.marks("cell")][:4] == ["phase", "inject", "phase", "heal"]

@@ -15,9 +15,7 @@ def test_a_session_has_the_niceness_that_it_was_given() -> None:
     """
     The kernel tells the niceness of the process's session back.
     """
-    with subprocess.Popen(
-        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True
-    ) as process:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as process:
         place = Path(f"/proc/{process.pid}/autogroup")
         if not place.exists() or not place.read_text(encoding="ascii").strip():
             process.communicate(b"\n")

@@ -105,9 +105,7 @@ def replay(
         )
         for each in scraped
     )
-    asks = tuple(
-        Ask(expr="ALERTS", at_ms=round((at - origin) / clock.interval) * interval_ms) for at in evaluations
-    )
+    asks = tuple(Ask(expr="ALERTS", at_ms=round((at - origin) / clock.interval) * interval_ms) for at in evaluations)
     case = Case(name=_CASE, series=series, asks=asks, interval_ms=slot_ms)
     (measured,) = tool.run([Sheet(rules=rules, cases=(case,), evaluation_ms=interval_ms)])
     found: dict[str, list[tuple[float, str]]] = {alert: [] for alert in alerts}

@@ -15,10 +15,18 @@ class HealthSeen:
     outside: tuple[OutsideLook, ...]
     control: tuple[Look, ...] = ()
     """Looks at something idle beside the service: how long they take is the machine's doing."""
+    starved: tuple[tuple[float, float], ...] = ()
+    """For how long in all, by instant, the service and what it asks were ready to run and had no processor; seconds."""
 
     def at(self, method: str, path: str) -> tuple[Look, ...]:
         """The looks at one path in one method, in order."""
         return tuple(look for look in self.looks if look.method == method and look.path == path)
+
+    def waited(self, start: float, end: float) -> float:
+        """Seconds in [start, end], and to the samples around it, for which a processor was waited for."""
+        before = [total for at, total in self.starved if at <= start] or [total for _, total in self.starved[:1]]
+        after = [total for at, total in self.starved if at >= end] or [total for _, total in self.starved[-1:]]
+        return after[0] - before[-1] if before and after else 0.0
 
     @property
     def lag(self) -> float:
