@@ -115,6 +115,7 @@ class Stage:
         self._journal = journal
         self._listener = listener
         self._deaths: list[Death] = []
+        self._sizes: dict[str, float | None] = {}
         self.timelines: dict[str, Timeline] = {}
         self.stood: list[Stood] = []
 
@@ -144,7 +145,7 @@ class Stage:
                 self._repeat(stack)
             finally:
                 self._watch(stack)
-                self.stood = list(_stood(stack))
+                self.stood = list(_stood(stack, self._sizes))
 
     def _spec(self, program: Program, tempo: float, name: str) -> CellSpec:
         return CellSpec(
@@ -201,8 +202,6 @@ class Stage:
                 self._listener.again(name, attempt)
         if not attempts:
             return
-        for name in attempts:
-            stack.lower_cell(name)
         specs = {f"{name}{AGAIN}": self._programs[name] for name in attempts}
         stack.raise_cells([self._spec(program, self._settings.tempo / 2, cell) for cell, program in specs.items()])
         stack.await_ready()
@@ -247,23 +246,26 @@ class Stage:
             # While others go on: what ends early is read early, and the last one alone is waited for.
             deed = self._deed(stack, performance, attempts)
             self._listener.reading(deed.cell)
-            stack.stand_back(stack.cells[deed.cell])
+            cell = stack.cells[deed.cell]
+            stack.stand_back(cell)
             deed = replace(deed, missed_before=missed[deed.cell])
             if "logs" in deed.signals:
                 asked = _questions(self._contract, deed.cell)
                 deed = replace(deed, planted=planted[deed.cell], questions=asked)
             if "traces" in deed.signals:
-                deed = replace(deed, sent=_sent(stack.cells[deed.cell]))
+                deed = replace(deed, sent=_sent(cell))
             if "dashboards" in deed.signals:
-                screen = screen_of(stack.cells[deed.cell], deed.phases, self._dashboards)
+                screen = screen_of(cell, deed.phases, self._dashboards)
                 deed = replace(deed, screen=screen, witnessed=performance.performed().witnessed)
-            cell = stack.cells[deed.cell]
             seen = self._read(deed, cell)
             if deed.program in self._measured:
                 seen = replace(seen, replayed=self._replayer.replayed(seen, _backends(cell).prometheus))
             self._keep(seen)
             for beside in _shadowed(deed, cell, missed):
                 self._keep(timeline(*beside))
+            # What nobody asks any more would still scrape and be scraped, on processors that others are measured on.
+            self._sizes |= {running.instance: running.memory() for running in cell.own()}
+            stack.lower_cell(cell.name)
 
         before = dict(self.timelines)
         try:
@@ -516,7 +518,8 @@ def _sent(cell: Cell) -> tuple[SentSpan, ...]:
     )
 
 
-def _stood(stack: Stack) -> Iterable[Stood]:
+def _stood(stack: Stack, sizes: Mapping[str, float | None]) -> Iterable[Stood]:
+    """Every component; `sizes` (MiB) are those of what was stopped before the end."""
     ready = {each.instance: each.seconds for each in stack.ready}
     for name, running in tuple(stack.components.items()):
         yield Stood(
@@ -525,5 +528,5 @@ def _stood(stack: Stack) -> Iterable[Stood]:
             facts=running.facts,
             stand_in_for=running.component.stand_in_for,
             ready_seconds=ready.get(name),
-            memory=running.memory(),
+            memory=sizes[name] if name in sizes else running.memory(),
         )

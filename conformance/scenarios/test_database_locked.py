@@ -15,7 +15,7 @@ import pytest
 
 from conformance.judge import alerts, alone, delivery, states
 from fixtures.faults.ballast import Exhausted
-from fixtures.faults.program import Phase, Program
+from fixtures.faults.program import GATEWAY_BESIDE, Phase, Program
 from fixtures.load.profile import IDLE
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ LOCKED = Program(
     owns=frozenset({"postgres", "postgres_exporter", "ballast"}),
     rungs={"locked": CONNECTIONS},
     quantity="connections",
-    slower={JOB: 90.0},
+    slower={**GATEWAY_BESIDE, JOB: 90.0},
 )
 
 pytestmark = pytest.mark.program(LOCKED)

@@ -14,7 +14,7 @@ import pytest
 
 from conformance.judge.ladder import ASPECTS, Ladder, judged
 from fixtures.faults.ballast import Memory
-from fixtures.faults.program import Phase, Program
+from fixtures.faults.program import GATEWAY_BESIDE, Phase, Program
 from fixtures.load.profile import IDLE
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ MEMORY = Program(
     owns=frozenset({"ballast"}),
     rungs={"below": BELOW, "above": ABOVE},
     quantity="ratio",
+    slower=GATEWAY_BESIDE,
 )
 
 LADDER = Ladder(

@@ -15,7 +15,7 @@ import pytest
 
 from conformance.judge import grouping, receivers, routes
 from fixtures.faults.pages import PROBE, Away, Ended, Failing, Posted, Probe, Raised, probes
-from fixtures.faults.program import Phase, Program
+from fixtures.faults.program import GATEWAY_BESIDE, Phase, Program
 from fixtures.load.profile import IDLE
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ POSTED = Program(
     ),
     needs=frozenset({"alertmanager", "receivers"}),
     owns=frozenset({"alertmanager", "receivers"}),
+    slower=GATEWAY_BESIDE,
 )
 
 pytestmark = pytest.mark.program(POSTED)
