@@ -33,14 +33,15 @@ from fixtures.core import clock, patience
 from fixtures.faults.gateway import Undiscovered
 from fixtures.faults.run import Performance, all_of
 from fixtures.language.logql import narrowed
+from fixtures.load.apart import Clients
 from fixtures.spans import send
-from fixtures.stack import secrets
+from fixtures.stack import priority, secrets
 from fixtures.stack.components import JAEGER
 from fixtures.stack.stack import AGAIN, CellSpec, Shadow, Subject, read_rules, standing
 from fixtures.stack.tempo import TempoError, rewrite_expression
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
     from conformance.contract.model import Contract
     from conformance.judge.ladder import Ladder
@@ -226,6 +227,17 @@ class Stage:
         self, stack: Stack, programs: Mapping[str, Program], attempts: Mapping[str, tuple[Attempt, ...]]
     ) -> None:
         """Perform `programs`, by the name of their cell, side by side."""
+        with Clients(self._settings.rundir.folder("logs") / "clients.log") as clients:
+            priority.renice(clients.pid, priority.FIRST)
+            self._perform(stack, programs, attempts, clients)
+
+    def _perform(
+        self,
+        stack: Stack,
+        programs: Mapping[str, Program],
+        attempts: Mapping[str, tuple[Attempt, ...]],
+        clients: Clients,
+    ) -> None:
         begun = clock.mono()
         missed = {
             name: self._before(stack.cells[cell], running, name, len(program.jobs), since=begun)
@@ -238,7 +250,9 @@ class Stage:
             if "logs" in program.signals
         }
         performances = [
-            Performance(program, stack.cells[name], journal=self._journal, announce=self._listener.doing)
+            Performance(
+                program, stack.cells[name], journal=self._journal, announce=self._listener.doing, clients=clients
+            )
             for name, program in programs.items()
         ]
 
@@ -269,7 +283,7 @@ class Stage:
 
         before = dict(self.timelines)
         try:
-            asyncio.run(all_of(performances, watch=lambda: self._watch(stack), then=read))
+            asyncio.run(_attached(clients, all_of(performances, watch=lambda: self._watch(stack), then=read)))
         except BaseException:
             for performance in performances:
                 name = performance.performed().program.name
@@ -399,6 +413,11 @@ class Stage:
             attempts=deed.attempts,
             health=deed.health,
         )
+
+
+async def _attached(clients: Clients, work: Coroutine[None, None, None]) -> None:
+    async with clients.attached():
+        await work
 
 
 REACH = 90.0

@@ -417,12 +417,12 @@ class _Story:
 
     def busy(self, look: Look) -> bool:
         """Whether the machine was so busy during a look that it may have been late for that alone."""
-        return self._busy(look.sent, look.finished)
+        return self._busy(look.sent, look.finished) or self._starved(look.sent, look.seconds)
 
     def busy_around(self, heard: Heard) -> bool:
         """The same for an answer that an orchestrator heard, and for those beside it."""
         at = self._timeline.begun + heard.at / self._timeline.tempo
-        return self._busy(at - ANSWER, at + max(heard.seconds, ANSWER))
+        return self._busy(at - ANSWER, at + max(heard.seconds, ANSWER)) or self._starved(at, heard.seconds)
 
     def slow_control(self, start: float, end: float) -> float:
         """The median of the answers of something idle in a time, in seconds; 0 where nothing was asked."""
@@ -431,11 +431,10 @@ class _Story:
     def _busy(self, start: float, end: float) -> bool:
         idle = [look for look in self.seen.control if look.sent <= end + NEARBY and look.finished >= start - NEARBY]
         late = [look for look in self.seen.looks if start - NEARBY <= look.sent <= end + NEARBY]
-        return (
-            any(look.seconds > BUSY for look in idle)
-            or any(look.sent - look.due > BUSY for look in late)
-            or self.seen.waited(start - NEARBY, end + NEARBY) > BUSY
-        )
+        return any(look.seconds > BUSY for look in idle) or any(look.sent - look.due > BUSY for look in late)
+
+    def _starved(self, sent: float, seconds: float) -> bool:
+        return premise.starving(self.seen.waited(sent, sent + seconds), seconds)
 
     def steady_code(self, plain: Sequence[Look], look: Look | OutsideLook) -> int | None:
         """The code of the plain GETs just before and just after a look, where they agree and nothing changed."""

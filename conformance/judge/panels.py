@@ -125,6 +125,24 @@ class Flow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scrapes:
+    """When something was scraped, and how many seconds each scrape took; `usual` where that is not known of one."""
+
+    instants: tuple[float, ...]
+    usual: float
+    took: Mapping[float, float] = field(default_factory=dict)
+
+    def lasted(self, at: float) -> float:
+        """The length of the scrape of that instant."""
+        return self.took.get(at, self.usual)
+
+    def before(self, instant: float) -> float | None:
+        """The last scrape up to an instant; None where there was none."""
+        place = bisect_right(self.instants, round(instant, 3))
+        return self.instants[place - 1] if place else None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """One query's answer to be bounded: the variables' values, and over which window the panel looks back."""
 
@@ -158,25 +176,28 @@ class Case:
     def agents(self) -> tuple[str, ...]:
         return tuple(sorted({each.agent for each in self.requests}))
 
-    def scrapes(self, job: str) -> tuple[tuple[float, ...], float]:
-        """When a job was scraped, and how long its longest scrape took."""
+    def scrapes(self, job: str) -> Scrapes:
+        """The scrapes of a job, or the looks of cAdvisor."""
         key = f"scrapes {job}"
         if key not in self.memory and job in (SERVICE_LOOKS, MACHINE_LOOKS):
-            self.memory[key] = (self.seen.looked.get(job, ()), LOOK)
+            self.memory[key] = Scrapes(instants=self.seen.looked.get(job, ()), usual=LOOK)
         if key not in self.memory:
             instants = [at for one in self.timeline.up if one.labels.get("job") == job for at, value in one.points]
-            took = [
-                value
+            took = {
+                at: value
                 for one in self.timeline.scrape_durations
                 if one.labels.get("job") == job
-                for _, value in one.points
-            ]
-            self.memory[key] = (tuple(sorted(instants)), quantile(0.95, took))
+                for at, value in one.points
+            }
+            self.memory[key] = Scrapes(
+                instants=tuple(sorted(instants)), took=took, usual=quantile(0.95, tuple(took.values()))
+            )
         return self.memory[key]  # type: ignore[return-value]
 
     def window_of(self, job: str, at: float) -> Window | None:
         """The first and the last sample of a job in the window that ends at `at`; None with fewer than two."""
-        instants, took = self.scrapes(job)
+        scrapes = self.scrapes(job)
+        instants = scrapes.instants
         first = bisect_right(instants, round(at - self.window, 3))
         inside = instants[first : bisect_right(instants, round(at, 3))]
         if len(inside) < 2:
@@ -187,7 +208,14 @@ class Case:
         # Prometheus goes on to the window's edge, or by half a spacing where the edge is far.
         before = before if before < 1.1 * spacing else spacing / 2
         behind = behind if behind < 1.1 * spacing else spacing / 2
-        return Window(first=a, last=b, before=before, behind=behind, took=took + ALIGNMENT)
+        return Window(
+            first=a,
+            last=b,
+            before=before,
+            behind=behind,
+            first_took=scrapes.lasted(a) + ALIGNMENT,
+            last_took=scrapes.lasted(b) + ALIGNMENT,
+        )
 
     def increase(self, flow: Flow, at: float, job: str = GATEWAY) -> Bound | None:
         """How much `increase()` gives for a counter with these events."""
@@ -195,11 +223,11 @@ class Case:
         if window is None:
             return None
         a, b = window.first, window.last
-        low = max(0.0, flow.sure(b - ALIGNMENT) - flow.maybe(a + window.took))
-        high = max(0.0, flow.maybe(b + window.took) - flow.sure(a - ALIGNMENT))
+        low = max(0.0, flow.sure(b - ALIGNMENT) - flow.maybe(a + window.first_took))
+        high = max(0.0, flow.maybe(b + window.last_took) - flow.sure(a - ALIGNMENT))
         return Bound(
             low=low * window.factor(low, flow.sure(a - ALIGNMENT)),
-            high=high * window.factor(high, flow.maybe(a + window.took)),
+            high=high * window.factor(high, flow.maybe(a + window.first_took)),
         )
 
     def rate(self, flow: Flow, at: float) -> Bound | None:
@@ -217,7 +245,8 @@ class Window:
     last: float
     before: float
     behind: float
-    took: float
+    first_took: float
+    last_took: float
 
     def factor(self, delta: float, start: float) -> float:
         """By how much the difference of the two samples is stretched; a counter never to below 0."""
@@ -294,17 +323,18 @@ def _mean(case: Case, requests: Sequence[Request]) -> Callable[[float], Bound | 
     """
     The mean duration of those that finished in a window: of those for sure, and of any of those perhaps.
 
-    A service's time is a part of its client's, and no less than what it had to wait.
+    A service's time is a part of its client's, and no less than what it had to wait; it is counted when that is over.
     """
     waited = _waited(case)
+    counted = {e.request_id: e.sent + waited.get(e.request_id, 0.0) for e in requests}
 
     def at(instant: float) -> Bound | None:
         window = case.window_of(GATEWAY, instant)
         if window is None:
             return None
         a, b = window.first, window.last
-        near = [e for e in requests if e.sent <= b + window.took and e.finished > a - ALIGNMENT]
-        inside = [e.sent > a + window.took and e.finished <= b - ALIGNMENT for e in near]
+        near = [e for e in requests if counted[e.request_id] <= b + window.last_took and e.finished > a - ALIGNMENT]
+        inside = [counted[e.request_id] > a + window.first_took and e.finished <= b - ALIGNMENT for e in near]
         sure = [e for e, known in zip(near, inside, strict=True) if known]
         maybe = [e for e, known in zip(near, inside, strict=True) if not known]
         if not sure:
@@ -363,13 +393,13 @@ def _users(case: Case) -> Expected:
     """As old as two scrape intervals, and never too old at half a real second: the service's own timer."""
     window, old = ACTIVE / case.tempo, max(2 * case.timeline.scrape_interval, 0.5)
     requests = [e for e in case.timeline.ledger.requests if e.outcome is not Outcome.REFUSED]
-    instants, took = case.scrapes(GATEWAY)
+    scrapes = case.scrapes(GATEWAY)
 
     def at(instant: float) -> Bound | None:
-        place = bisect_right(instants, round(instant, 3))
-        if not place:
+        scraped = scrapes.before(instant)
+        if scraped is None:
             return None
-        seen, later = instants[place - 1] - ALIGNMENT, instants[place - 1] + ALIGNMENT + took
+        seen, later = scraped - ALIGNMENT, scraped + ALIGNMENT + scrapes.lasted(scraped)
         sure = {e.user for e in requests if e.finished + BESIDE <= seen - old and e.sent > later - window}
         maybe = {e.user for e in requests if e.sent <= later and e.finished + BESIDE > seen - old - window}
         return Bound(low=len(sure), high=len(maybe))
@@ -526,8 +556,8 @@ def _rate_of(case: Case, name: str, job: str, *, room: float = 0.0) -> Telescope
         window = case.window_of(job, instant)
         if window is None:
             return None
-        first, last = counted.sure(window.first - early), counted.maybe(window.last + window.took)
-        later, sooner = counted.maybe(window.first + window.took), counted.sure(window.last - early)
+        first, last = counted.sure(window.first - early), counted.maybe(window.last + window.last_took)
+        later, sooner = counted.maybe(window.first + window.first_took), counted.sure(window.last - early)
         if first is None or last is None or later is None or sooner is None:
             return None
         scale = window.factor(0.0, 0.0) / case.window
@@ -540,13 +570,13 @@ def _rate_of(case: Case, name: str, job: str, *, room: float = 0.0) -> Telescope
 def _level(
     case: Case, name: str, job: str, *, room: float = 0.0, relative: float = 0.0
 ) -> Callable[[float], Bound | None]:
-    counted, (instants, took), lag = _counted(case, name), case.scrapes(job), _lag(case, job)
+    counted, scrapes, lag = _counted(case, name), case.scrapes(job), _lag(case, job)
 
     def at(instant: float) -> Bound | None:
-        place = bisect_right(instants, round(instant, 3))
-        if not place:
+        scraped = scrapes.before(instant)
+        if scraped is None:
             return None
-        values = counted.around(instants[place - 1] - lag - ALIGNMENT, instants[place - 1] + took + ALIGNMENT)
+        values = counted.around(scraped - lag - ALIGNMENT, scraped + scrapes.lasted(scraped) + ALIGNMENT)
         if not values:
             return None
         return Bound(low=min(values) * (1 - relative) - room, high=max(values) * (1 + relative) + room)
@@ -598,13 +628,13 @@ def _sessions(case: Case) -> Expected:
 
 
 def _slow(case: Case) -> Expected:
-    counted, (instants, took) = _counted(case, "slow_since"), case.scrapes(POSTGRES)
+    counted, scrapes = _counted(case, "slow_since"), case.scrapes(POSTGRES)
 
     def at(instant: float) -> Bound | None:
-        place = bisect_right(instants, round(instant, 3))
-        if not place:
+        seen = scrapes.before(instant)
+        if seen is None:
             return None
-        seen = instants[place - 1]
+        took = scrapes.lasted(seen)
         since = set(counted.around(seen - ALIGNMENT, seen + took + ALIGNMENT))
         ages = [
             (max(0.0, seen - each - ALIGNMENT), seen - each + took + ALIGNMENT) if each else (0.0, 0.0)

@@ -17,10 +17,13 @@ LATE_LOOKS = 0.5
 
 BUSY = 0.15
 """
-A machine on which something idle takes this many seconds to answer, or a look goes out as late, or on which the service
-and what it asks wait as long for a processor around one look, is too busy to call an answer late: an idle one takes
-some milliseconds.
+A machine on which something idle takes this many seconds to answer, or a look goes out as late, is too busy to call an
+answer late: an idle one takes some milliseconds. So is one on which the service and what it asks wait as long for a
+processor, and for half of the time that the answer took.
 """
+
+SLOW_LOOK = 0.75
+"""Seconds that no answer about its health takes, in which a service gives up what hangs in time."""
 
 NEARBY = 0.25
 """Seconds around an answer in which the machine is looked at."""
@@ -75,12 +78,19 @@ def late_looks(timeline: Timeline) -> tuple[str, ...]:
 
 
 def starved(timeline: Timeline) -> tuple[str, ...]:
-    """Why the looks at the service's health tell more of the processors than of the service; empty otherwise."""
+    """Why a slow answer to a look at the service's health tells of the processors; empty where none was that slow."""
     seen = timeline.health
-    waits = [seen.waited(look.sent - NEARBY, look.finished + NEARBY) for look in seen.looks] if seen else []
-    if max(waits, default=0.0) <= BUSY:
+    slow = [look for look in seen.looks if look.seconds > SLOW_LOOK] if seen else []
+    waits = [seen.waited(look.sent, look.finished) for look in slow] if seen else []
+    found = [wait for look, wait in zip(slow, waits, strict=True) if starving(wait, look.seconds)]
+    if not found:
         return ()
-    return (f"during one look the service and what it asks waited {max(waits):.2f} s for a processor",)
+    return (f"during one look the service and what it asks waited {max(found):.2f} s for a processor",)
+
+
+def starving(waited: float, seconds: float) -> bool:
+    """Whether that much waiting for a processor may be why something took so many seconds."""
+    return waited > max(BUSY, seconds / 2)
 
 
 def flow(timeline: Timeline) -> tuple[str, ...]:

@@ -222,7 +222,7 @@ class Noted:
 def performance(server: BaseTestServer, *phases: Phase, journal: Journal | None = None) -> Performance:
     """A performance at tempo 60 on a cell whose gateway is that server."""
     cell = MagicMock()
-    cell.configure_mock(name="cell", spec=SimpleNamespace(tempo=60.0))
+    cell.configure_mock(name="cell", spec=SimpleNamespace(tempo=60.0, owns=frozenset()))
     cell.gateway.address.return_value = f"{server.host}:{server.port}"
     program = Program(name="story", phases=phases)
     return Performance(program, cast("Cell", cell), journal=journal or Journal(), announce=lambda *_: None)
