@@ -182,7 +182,9 @@ class Case:
         if key not in self.memory and job in (SERVICE_LOOKS, MACHINE_LOOKS):
             self.memory[key] = Scrapes(instants=self.seen.looked.get(job, ()), usual=LOOK)
         if key not in self.memory:
-            instants = [at for one in self.timeline.up if one.labels.get("job") == job for at, value in one.points]
+            own = [one for one in self.timeline.up if one.labels.get("job") == job]
+            # A scrape that was cut short brought nothing.
+            instants = [at for one in own for at, value in one.points if value == 1]
             took = {
                 at: value
                 for one in self.timeline.scrape_durations

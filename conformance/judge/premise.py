@@ -10,7 +10,7 @@ from fixtures.load.ledger import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from conformance.timeline.model import Span, Timeline
+    from conformance.timeline.model import Series, Span, Timeline
 
 LATE_LOOKS = 0.5
 """Looks at a service that go out later than these seconds tell of a machine that is too busy, not of the service."""
@@ -27,6 +27,12 @@ SLOW_LOOK = 0.75
 
 NEARBY = 0.25
 """Seconds around an answer in which the machine is looked at."""
+
+FEW = 0.05
+"""The share of a target's scrapes that a busy machine may cut short where no alert is measured."""
+
+SLUGGISH = 0.02
+"""The share of the requests that a busy machine may answer late where it is their outcome that is counted."""
 
 RATE_TOLERANCE = 0.03
 """How far the achieved rate may lie from the wanted one: a third of the way from a rung of 0.9 to its threshold."""
@@ -46,7 +52,14 @@ def failed(timeline: Timeline, *, needs: Iterable[str] = ()) -> tuple[str, ...]:
 
     `needs` names components, besides the cell's own and the program's, on which the clause in question rests.
     """
-    return (*deaths(timeline, needs), *_reading(timeline), *_load(timeline), *_rungs(timeline), *_scrapes(timeline))
+    return (
+        *deaths(timeline, needs),
+        *_reading(timeline),
+        *_load(timeline),
+        *_rungs(timeline),
+        *_scrapes(timeline),
+        *_sluggish(timeline),
+    )
 
 
 def repeatable(timeline: Timeline, *, needs: Iterable[str] = ()) -> tuple[str, ...]:
@@ -149,6 +162,24 @@ def _rungs(timeline: Timeline) -> Iterable[str]:
             )
 
 
+def lateness(timeline: Timeline) -> tuple[float, ...]:
+    """By request, in real seconds: how much longer than usual it took."""
+    usual = timeline.ledger.latency(0.5)
+    return tuple(max(0.0, each.latency - usual) for each in timeline.ledger.requests)
+
+
+def _sluggish(timeline: Timeline) -> Iterable[str]:
+    """An error is counted when it is answered: late answers move what is counted, and make other alerts fire."""
+    if all(span.quantity != "errors/s" for span in timeline.phases):
+        return
+    late = [each for each in lateness(timeline) if each > BUSY]
+    if len(late) > SLUGGISH * len(timeline.ledger):
+        yield (
+            f"{len(late)} of {len(timeline.ledger)} requests took up to {max(late):.2f} s longer than usual: "
+            "the machine was too busy"
+        )
+
+
 def achieved(timeline: Timeline, span: Span) -> float:
     """What was reached of a rung's quantity in a phase, in the document's unit: the fault's count, or the clients'."""
     if span.reached is not None:
@@ -167,30 +198,38 @@ def _witness(span: Span) -> str:
 
 
 def timed_out(timeline: Timeline, job: str = "") -> tuple[str, ...]:
+    """Targets (or the one of `job`) of which more than a few scrapes took as long as they may."""
+    found = []
+    for series in timeline.up:
+        name = series.labels.get("job", "")
+        if job and name != job:
+            continue
+        late = cut_short(timeline, series)
+        if len(late) > FEW * len(series.points):
+            found.append(
+                f"{len(late)} of {len(series.points)} scrapes of {name} "
+                f"ran into their time-out of {_interval(timeline, name) * 1000:.0f} ms"
+            )
+    return tuple(found)
+
+
+def cut_short(timeline: Timeline, series: Series) -> tuple[float, ...]:
     """
-    Targets (or the one of `job`) of which scrapes took as long as they may, while others were answered.
+    When a target, by its series of `up`, was not done with a scrape in time, where it answered others.
 
     A scrape's time-out shrinks with the tempo and the work of a scrape does not: a busy machine fails it, which says
     nothing about a target that answers otherwise. One that refuses, or never answers, is another matter.
     """
-    lengths = {each.labels.get("instance"): dict(each.points) for each in timeline.scrape_durations}
-    found = []
-    for series in timeline.up:
-        if job and series.labels.get("job") != job:
-            continue
-        # Where the program itself takes it down, that is no sign of a busy machine.
-        planned = _faulted(timeline) if series.labels.get("job") in timeline.planned_down else ()
-        down = [at for at, value in series.points if value != 1 and not any(a <= at <= b for a, b in planned)]
-        took = lengths.get(series.labels.get("instance"), {})
-        if down and len(down) < len(series.points):
-            limit = _interval(timeline, series.labels.get("job", ""))
-            late = [at for at in down if took.get(at, 0.0) >= 0.9 * limit]
-            if len(late) == len(down):
-                found.append(
-                    f"{len(down)} of {len(series.points)} scrapes of {series.labels.get('job')} "
-                    f"ran into their time-out of {limit * 1000:.0f} ms"
-                )
-    return tuple(found)
+    job = series.labels.get("job", "")
+    lengths = [
+        each for each in timeline.scrape_durations if each.labels.get("instance") == series.labels.get("instance")
+    ]
+    took = {at: value for each in lengths for at, value in each.points}
+    # Where the program itself takes it down, that is no sign of a busy machine.
+    planned = _faulted(timeline) if job in timeline.planned_down else ()
+    down = [at for at, value in series.points if value != 1 and not any(a <= at <= b for a, b in planned)]
+    late = [at for at in down if took.get(at, 0.0) >= 0.9 * _interval(timeline, job)]
+    return tuple(late) if len(late) == len(down) < len(series.points) else ()
 
 
 def never_answered(timeline: Timeline, job: str = "") -> bool:

@@ -48,8 +48,11 @@ def up(target: Target, timeline: Timeline) -> Verdict:
             "Prometheus has no such job",
             Finding(expected=f"a target of job {target.job}", observed=f"jobs: {jobs}", query="/api/v1/targets"),
         )
-    samples = [point for series in timeline.up if series.labels.get("job") == target.job for point in series.points]
-    down = [instant for instant, value in samples if value != 1]
+    series = [each for each in timeline.up if each.labels.get("job") == target.job]
+    samples = [point for each in series for point in each.points]
+    # More of them are no verdict, as said above; at the documented pace each counts.
+    cut = {at for each in series for at in premise.cut_short(timeline, each)} if timeline.tempo > 1 else set()
+    down = [instant for instant, value in samples if value != 1 and instant not in cut]
     if down and (others := _slow_too(target.job, timeline, down)):
         return unproven(
             clause,
@@ -70,7 +73,14 @@ def up(target: Target, timeline: Timeline) -> Verdict:
             ),
             observations=len(samples),
         )
-    return holds(clause, observations=len(samples), reason=f"{len(samples)} scrapes, all answered")
+    said = "all answered"
+    if cut:
+        limit = timeline.slower.get(target.job, timeline.scrape_interval)
+        said = (
+            f"{len(samples) - len(cut)} answered, {len(cut)} not within {limit:g} s; at the documented pace there are "
+            f"{limit * timeline.tempo:g} s for it"
+        )
+    return holds(clause, observations=len(samples), reason=f"{len(samples)} scrapes, {said}")
 
 
 def _slow_too(job: str, timeline: Timeline, instants: list[float]) -> str:

@@ -6,6 +6,7 @@ It compares two histories of one alert; which of them is right is not for it to 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,11 @@ def agree(ladders: Sequence[Ladder], contract: Contract, timelines: Mapping[str,
             missing.append(f"{name} was not replayed: {why}")
         else:
             evaluations += len(seen.evaluations)
-            findings += [found for alert in contract.alerts if (found := _differs(alert, seen)) is not None]
+            differing = [found for alert in contract.alerts if (found := _differs(alert, seen)) is not None]
+            if differing and (hidden := _hidden(seen)):
+                missing.append(f"{name} differs from its replay ({differing[0].location}), but {hidden}")
+            else:
+                findings += differing
     changes = _changes(ladders, contract, timelines)
     for ladder in ladders:
         if found := _apart(ladder, contract, timelines):
@@ -106,6 +111,30 @@ def _differs(alert: AlertPromise, seen: Timeline) -> Finding | None:
             f"{sum(seen.replayed.samples.values())} samples were replayed at tempo {seen.tempo:g}",
         )
     return None
+
+
+def _hidden(seen: Timeline) -> str:
+    """
+    Which scrapes were under way when the rules were evaluated, in words; empty where none was.
+
+    Their samples carry the time at which the scrape began: promtool sees them there, and a server only later.
+    """
+    # A scrape that failed brought nothing but its `up`, which is replayed as of its end.
+    answered = {at for series in seen.up for at, value in series.points if value == 1}
+    hidden = [
+        took
+        for series in seen.scrape_durations
+        for at, took in series.points
+        if (place := bisect_left(seen.evaluations, at)) < len(seen.evaluations)
+        and seen.evaluations[place] < at + took
+        and at in answered
+    ]
+    if not hidden:
+        return ""
+    return (
+        f"{len(hidden)} evaluations of its rules fell into scrapes, of which the longest took "
+        f"{max(hidden) * 1000:.0f} ms: the machine was too busy"
+    )
 
 
 def _lasting(states: Sequence[str]) -> list[str]:

@@ -96,6 +96,35 @@ def test_an_alert_that_changed_two_evaluations_beside_promtool_is_broken(state: 
     assert "unmodified rule" in far.findings[0].expected
 
 
+def long_scrape(seconds: float, *, answered: bool = True) -> Callable[[Timeline], Timeline]:
+    """
+    One scrape in the middle of the run takes so long.
+    """
+
+    def bend(seen: Timeline) -> Timeline:
+        durations, up = seen.scrape_durations[0], seen.up[0]
+        at = durations.points[len(durations.points) // 2][0]
+        long = replace(durations, points=tuple((t, seconds if t == at else took) for t, took in durations.points))
+        down = replace(up, points=tuple((t, float(answered) if t == at else value) for t, value in up.points))
+        return replace(seen, scrape_durations=(long, *seen.scrape_durations[1:]), up=(down, *seen.up[1:]))
+
+    return bend
+
+
+def test_what_a_server_saw_later_than_promtool_excuses_what_differs() -> None:
+    """
+    A sample carries the time at which its scrape began; rules that are evaluated before its end do not see it.
+    """
+    bend, state = long_scrape(0.249), moving("firing", first=2)
+    slow = judged(error_rate_above=lambda seen: state(bend(seen)))
+    quick = judged(error_rate_above=lambda seen: state(long_scrape(0.0)(seen)))
+
+    assert slow.status is Status.UNPROVEN
+    assert "1 evaluations of its rules fell into scrapes, of which the longest took 249 ms" in slow.reason
+    assert quick.status is Status.BROKEN
+    assert judged(error_rate_above=bend).status is Status.HOLDS
+
+
 def test_an_alert_that_ended_late_is_broken() -> None:
     """
     The end counts as much as the beginning.
