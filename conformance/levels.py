@@ -17,6 +17,7 @@ import httpx
 from conformance.timeline.levels import LevelsSeen, Variant
 from fixtures.core import patience, tls, wait
 from fixtures.stack.component import StackError
+from fixtures.stack.components import OTHER_LOGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -106,7 +107,7 @@ def observe(cell: Cell, logs: Logs, *, prefix: str) -> LevelsSeen:
 
 def _variant(cell: Cell, given: Given, prefix: str) -> Variant:
     tenant = f"{cell.name}-{given.name}"
-    log = cell.stack.settings.rundir.folder("service-logs") / f"{tenant}.jsonl"
+    log = cell.stack.settings.rundir.folder(OTHER_LOGS) / f"{tenant}.jsonl"
     cell.upstream(FAILS_FIRST, tenant=tenant)
     with cell.stack.beside(cell, tenant, given.environment) as running:
         if how := _await(running):

@@ -36,7 +36,7 @@ from fixtures.language.logql import narrowed
 from fixtures.load.apart import Clients
 from fixtures.spans import send
 from fixtures.stack import priority, secrets
-from fixtures.stack.components import JAEGER
+from fixtures.stack.components import JAEGER, SHIPPED_LOGS
 from fixtures.stack.stack import AGAIN, CellSpec, Shadow, Subject, read_rules, standing
 from fixtures.stack.tempo import TempoError, rewrite_expression
 
@@ -158,6 +158,7 @@ class Stage:
             discovered=program.discovered,
             slower=program.slower,
             subject=self._subjects.get(program.name, Subject()),
+            in_loki=bool(program.signals & {"logs", "dashboards"}),
             keen=program.quantity == "s",
             shadows=tuple(self._shadows(program.name, again=AGAIN if name.endswith(AGAIN) else "")),
         )
@@ -245,7 +246,7 @@ class Stage:
             for name, running in _watching(stack.cells[cell])
         }
         planted = {
-            name: plant(self._settings.rundir.folder("service-logs"), name)
+            name: plant(self._settings.rundir.folder(SHIPPED_LOGS), name)
             for name, program in programs.items()
             if "logs" in program.signals
         }
@@ -424,6 +425,10 @@ REACH = 90.0
 """Seconds of the document's time after which a step is in every panel: a window of a minute and two scrapes."""
 
 
+GRID = 15.0
+"""Seconds of the document's time: a stretch is a multiple of it, as `$__range` must be whole at every tempo."""
+
+
 def screen_of(cell: Cell, phases: Sequence[Span], files: Mapping[str, str]) -> Screen:
     """How the dashboards of a cell are asked: of each phase, from when it fills the panels' windows."""
     tempo = cell.spec.tempo
@@ -439,9 +444,9 @@ def screen_of(cell: Cell, phases: Sequence[Span], files: Mapping[str, str]) -> S
         loki=f"http://{cell.address('loki', 'http')}",
         files=files,
         stretches=tuple(
-            Stretch(phase=span.name, start=span.start + REACH / tempo, end=span.end)
+            Stretch(phase=span.name, start=start, end=start + whole * GRID / tempo)
             for span in phases
-            if span.end - span.start > 2 * REACH / tempo
+            if (whole := int((span.end - (start := span.start + REACH / tempo)) * tempo / GRID)) * GRID > REACH
         ),
         tempo=tempo,
         rewrite=rewrite,
@@ -483,7 +488,7 @@ def _backends(cell: Cell) -> Backends:
         urls=urls,
         ports={name: cell.address("jaeger", name) for name in JAEGER_PORTS},
         upstream_secret=cell.stack.secrets.value("upstream"),
-        service_log=cell.stack.settings.rundir.folder("service-logs") / f"{cell.name}.jsonl",
+        service_log=cell.stack.settings.rundir.folder(cell.spec.logs) / f"{cell.name}.jsonl",
         credentials={name: cell.stack.secrets.value(name) for name in secrets.NAMES},
     )
 

@@ -10,6 +10,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from statistics import median
 from typing import TYPE_CHECKING
 
 from conformance.contract.model import Unit
@@ -359,8 +360,15 @@ def _compare(
     if isinstance(sight.curve, panels.Telescope) and asked.step:
         # What is not known of a reading cancels out, but at the two ends of the stretch.
         room = wanted.slack * min(1.0, 2 * case.window / asked.step / len(known))
-        wanted = Bound(low=wanted.middle - room, high=wanted.middle + room)
-    _note(tally, asked, name, wanted, mean)
+        typical = Bound(low=wanted.middle - room, high=wanted.middle + room)
+    else:
+        # What is hardly known at a few points leaves a line that fits the others no more room at those.
+        typical = _median([bounds[at] for at in known])
+    _note(tally, asked, name, typical, mean)
+
+
+def _median(bounds: Sequence[Bound]) -> Bound:
+    return Bound(low=median(each.low for each in bounds), high=median(each.high for each in bounds))
 
 
 def _note(tally: _Tally, asked: Asked, name: str, wanted: Bound, mean: float = 0.0) -> None:

@@ -31,8 +31,8 @@ def test_every_thread_of_a_process_and_of_its_children_is_read(tmp_path: Path) -
     """
     kernel(tmp_path, {7: {7: 0.25, 8: 0.5}, 9: {9: 1.0}, 11: {11: 2.0}}, {7: [9]})
 
-    assert waited(7, tmp_path) == {7: 0.25, 8: 0.5, 9: 1.0}
-    assert waited(404, tmp_path) == {}
+    assert waited(7, str(tmp_path)) == {7: 0.25, 8: 0.5, 9: 1.0}
+    assert waited(404, str(tmp_path)) == {}
 
 
 def test_what_is_waited_adds_up_and_never_goes_back(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_what_is_waited_adds_up_and_never_goes_back(tmp_path: Path) -> None:
     A thread that ended takes nothing away, one that came counts whole, and what was before the first look not at all.
     """
     kernel(tmp_path, {7: {7: 5.0, 8: 3.0}})
-    starved = Starved(lambda: [7], every=60, root=tmp_path)
+    starved = Starved(lambda: [7], every=60, root=str(tmp_path))
     starved.look()
     kernel(tmp_path, {7: {7: 5.5, 8: 3.0, 9: 0.25}})
     starved.look()
@@ -55,7 +55,7 @@ def test_a_kernel_that_does_not_count_it_leaves_nothing_seen(tmp_path: Path) -> 
     """
     Nothing seen excuses nothing.
     """
-    starved = Starved(lambda: [7], every=60, root=tmp_path)
+    starved = Starved(lambda: [7], every=60, root=str(tmp_path))
     starved.look()
 
     assert starved.seen() == ()
