@@ -7,6 +7,7 @@ after the evaluation that should have seen it. What each clause means is derived
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -461,12 +462,28 @@ def inside_slack(alert: AlertPromise, timeline: Timeline, span: Span) -> str:
         spacing=1 / per_second if per_second else 0.0,
         upwards=span.rung < alert.threshold,
     )
-    if distance > slack:
+    moved = _moved(timeline, span, letters, events)
+    if distance > slack + moved:
         return ""
     return (
         f"the rung {_of(span)} lies within the slack of its measure: {distance:.1%} from the threshold, "
-        f"slack {slack:.1%} with {events:.0f} events in the window"
+        f"slack {slack + moved:.1%} with {events:.0f} events in the window"
+        + (f", of which late answers move {moved:.1%}" if moved else "")
     )
+
+
+def _moved(timeline: Timeline, span: Span, letters: Bounds, events: float) -> float:
+    """
+    Which share of a window's events late answers took out of one, or brought into one, as the clients saw it.
+
+    One more or less lies within any count, and is left out.
+    """
+    answered = sorted(each.finished for each in timeline.ledger.during(span.name).outcome(Outcome.ERROR).requests)
+    ends = [at for at in answered if span.start + letters.window <= at <= span.end]
+    counts = [bisect_right(answered, end) - bisect_right(answered, end - letters.window) for end in ends]
+    # Each ends with an answer: just before it there was one less.
+    swing = max((max(count - events, events - count + 1) for count in counts), default=0.0)
+    return max(0.0, swing - 1) / events
 
 
 def _rested(timeline: Timeline, span: Span) -> float:

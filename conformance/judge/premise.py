@@ -31,7 +31,7 @@ NEARBY = 0.25
 FEW = 0.05
 """The share of a target's scrapes that a busy machine may cut short where no alert is measured."""
 
-SLUGGISH = 0.02
+SLUGGISH = 0.04
 """The share of the requests that a busy machine may answer late where it is their outcome that is counted."""
 
 RATE_TOLERANCE = 0.03

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conformance.judge import premise
+from conformance.judge.premise import largest_gap
 from fixtures.language import promql
 
 if TYPE_CHECKING:
@@ -88,17 +88,13 @@ def value_slack(
     """
     The relative slack of a rate over a window: one event of `events`, and a lost scrape where the events are so sparse.
 
-    An event is counted when it is answered: late answers move as many events as there are, or as fit into the time
-    that they are late.
     `spacing` is the mean time between two events, in seconds. A lost scrape makes a rate smaller and never larger, so
     it does not count `upwards`.
     """
-    late = [each for each in premise.lateness(timeline) if each > timeline.scrape_interval / 4]
-    moved = min(len(late) / events, max(late) / window_seconds) if late and events > 0 else 0.0
-    one = (1 / events if events > 0 else math.inf) + moved
+    one = 1 / events if events > 0 else math.inf
     if upwards:
         return one
-    gap = premise.largest_gap(timeline)
+    gap = largest_gap(timeline)
     lost = (
         2 * (gap - timeline.scrape_interval / 2) / window_seconds
         if gap > 1.1 * max(spacing, timeline.scrape_interval)

@@ -179,12 +179,12 @@ def test_errors_that_were_answered_late_prove_nothing(aspect: str) -> None:
     Late answers move what is counted beyond the rung's margin; the program is performed again.
     """
     (rungs,) = (each for each in ladders() if each.alert == "HighErrorRate")
-    slow = stalled(timelines()["error-rate-above"], requests=8, seconds=0.4)
+    slow = stalled(timelines()["error-rate-above"], requests=12, seconds=0.4)
     few = stalled(timelines()["error-rate-above"], requests=2, seconds=0.4)
 
     verdict = ladder.judged(rungs, aspect, load(), {**timelines(), "error-rate-above": slow})
     assert verdict.status is Status.UNPROVEN
-    assert "8 of 241" in verdict.reason
+    assert "12 of 241" in verdict.reason
     assert premise.repeatable(slow)
     assert not premise.repeatable(few)
     assert not ladder.narrow(rungs, load(), {**timelines(), "error-rate-above": few})
@@ -204,6 +204,6 @@ def test_what_else_fires_while_answers_are_late_is_the_machines_doing() -> None:
 
     verdicts = [
         ladder.judged(rungs, "alone", load(), {**timelines(), "error-rate-above": each})
-        for each in (fired, stalled(fired, requests=8, seconds=0.4))
+        for each in (fired, stalled(fired, requests=12, seconds=0.4))
     ]
     assert [each.status for each in verdicts] == [Status.BROKEN, Status.UNPROVEN]
