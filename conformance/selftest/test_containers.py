@@ -397,7 +397,8 @@ class PaperSite:
     def __init__(self, component: Component) -> None:
         self.component = component
         self.instance = component.name
-        self.options = {"cell": "one", "tempo": "60", "logs": "service-logs", "docker": "/s", "housekeeping": "1s", "groups": ""}
+        self.options = {"cell": "one", "tempo": "60", "logs": "service-logs"}
+        self.options |= {"docker": "/s", "housekeeping": "1s", "groups": ""}
         self.folder = SHAPES.get(component.binary, OURS).data
         self.config = SHAPES.get(component.binary, OURS).config
         self.version = "1"
