@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from conformance import levels
-from conformance.judge import dashboards, premise
+from conformance.judge import dashboards, figures, premise
 from conformance.judge.alerts import NEEDS
 from conformance.judge.ladder import narrow
 from conformance.judge.mutants import MutantError
+from conformance.judge.verdict import Status
 from conformance.observe import settled
 from conformance.observe.client import Client, ObserveError
 from conformance.observe.gather import Backends, Deed, timeline
@@ -117,6 +118,7 @@ class Stage:
         self._listener = listener
         self._deaths: list[Death] = []
         self._sizes: dict[str, float | None] = {}
+        self._doubts: dict[str, tuple[str, ...]] = {}
         self.timelines: dict[str, Timeline] = {}
         self.stood: list[Stood] = []
 
@@ -188,6 +190,7 @@ class Stage:
                 premise.repeatable(seen, needs=NEEDS)
                 or tuple(reason for mutant in mutants for reason in premise.repeatable(mutant))
                 or tuple(self._narrow(name))
+                or self._doubts.get(name, ())
             )
             hopeless = (
                 premise.deaths(seen, NEEDS)
@@ -208,6 +211,21 @@ class Stage:
         stack.raise_cells([self._spec(program, self._settings.tempo / 2, cell) for cell, program in specs.items()])
         stack.await_ready()
         self._round(stack, specs, attempts)
+
+    def _doubtful(self, seen: Timeline) -> Iterable[str]:
+        """What was not told apart from what a busy machine does by itself, though it was all there."""
+        if seen.boards is not None:
+            calm, fault = seen.phases[0].name, seen.phases[-1].name
+            for panel in self._contract.panels:
+                verdict = dashboards.shows(panel, self._contract, seen, calm=calm, fault=fault)
+                if verdict.status is Status.UNPROVEN:
+                    yield f"{verdict.clause}: {verdict.reason}"
+        if seen.metrics is not None:
+            for promise in self._contract.metrics.promises:
+                if promise.name.startswith(self._contract.metrics.prefix):
+                    verdict = figures.agrees(promise, self._contract.metrics, seen)
+                    if verdict.status is Status.UNPROVEN:
+                        yield f"{verdict.clause}: {verdict.reason}"
 
     def _narrow(self, program: str) -> Iterable[str]:
         """Why a rung of the program proves nothing of an alert, or of a mutant beside it."""
@@ -276,6 +294,7 @@ class Stage:
             if deed.program in self._measured:
                 seen = replace(seen, replayed=self._replayer.replayed(seen, _backends(cell).prometheus))
             self._keep(seen)
+            self._doubts[seen.program] = tuple(self._doubtful(seen))
             for beside in _shadowed(deed, cell, missed):
                 self._keep(timeline(*beside))
             # What nobody asks any more would still scrape and be scraped, on processors that others are measured on.

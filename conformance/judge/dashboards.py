@@ -218,7 +218,9 @@ def picture(promise: PanelPromise, timeline: Timeline) -> Picture | None:
                 for line in _lines(asked, drawing):
                     # Between two phases there is a gap, and no line.
                     gap = [(line_points[-1][0] + 0.001, None)] if (line_points := lines.get(line.name)) else []
-                    lines.setdefault(line.name, []).extend([*gap, *line.points.items()])
+                    # A count of log lines is one of its whole stretch.
+                    since = [(asked.start, value) for value in line.points.values()] if asked.lines is not None else []
+                    lines.setdefault(line.name, []).extend([*gap, *since, *line.points.items()])
     except (BoardError, _Mismatch, _Unjudged):
         return None
     steps = tuple(each.value * drawing.scale for each in panel.steps if each.value is not None)

@@ -14,7 +14,6 @@ from conformance.observe.traces import QUERYING, SAMPLING, traces
 from conformance.timeline.boards import Paid
 from conformance.timeline.model import SCHEMA, Timeline
 from fixtures.core import patience
-from fixtures.load.ledger import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -252,9 +251,8 @@ def _boards(deed: Deed, backends: Backends, screen: grafana.Screen) -> BoardsSee
                 )
                 for each in metrics.billed(client, deed.cell, backends.upstream_secret)
             )
-        errors = deed.ledger.outcome(Outcome.ERROR).requests
         with Client("loki", backends.urls["loki"]) as client:
-            lagging = logs.awaited(client, deed.cell, begun=deed.begun, request=errors[-1].request_id if errors else "")
+            lagging = logs.awaited(client, deed.cell, begun=deed.begun, file=backends.service_log)
             troubles += [lagging] if lagging else []
     except ObserveError as error:
         troubles.append(str(error))

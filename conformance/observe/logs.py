@@ -252,14 +252,26 @@ def _await(store: _Store, task: Assignment, written: tuple[Line, ...] | None) ->
     return f"{waited.last} after {waited.elapsed:.1f} s" if waited.last else ""
 
 
-def awaited(client: Client, cell: str, *, begun: float, request: str) -> str:
-    """Wait until the line of a request has arrived; why it had not, or nothing."""
-    if not request:
+def awaited(client: Client, cell: str, *, begun: float, file: Path | None) -> str:
+    """Wait until every line of a service's log has arrived; how many had not, or nothing."""
+    if file is None:
         return ""
+    try:
+        # Of two that are the same to the millisecond the store keeps one.
+        written = len({line for line in file.read_bytes().splitlines() if line.strip()})
+    except OSError as error:
+        return f"{file}: {error.strerror}"
     store = _Store(client, begun=begun)
-    query = f'{{cell="{cell}"}} |= "{request}"'
-    waited = wait.until(lambda: store.has(query), bool, budget=patience.INGESTION, every=patience.SETTLE)
-    return "" if waited.ok else f"loki had no line of {request} after {waited.elapsed:.1f} s"
+
+    def look() -> int:
+        now = clock.now()
+        query = f'sum(count_over_time({{cell="{cell}"}}[{math.ceil(now - begun + AROUND)}s]))'
+        return round(sum(store.values(query, at=now)))
+
+    waited = wait.until(look, lambda arrived: arrived >= written, budget=patience.INGESTION, every=patience.SETTLE)
+    if waited.ok:
+        return ""
+    return f"loki had {waited.last} of {written} lines of {file.name} after {waited.elapsed:.1f} s"
 
 
 def _lasts(planted: Iterable[Planted]) -> Iterable[Planted]:

@@ -930,6 +930,34 @@ def test_a_file_that_cannot_be_read_is_a_trouble(tmp_path: Path) -> None:
     assert any("none.jsonl: cannot be read" in each for each in seen.troubles)
 
 
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [((0, 2, 3), ""), ((2, 2, 2, 2), "loki had 2 of 3 lines of one.jsonl after 0."), ((), "loki had 0 of 3 lines")],
+)
+def test_every_line_of_a_log_is_awaited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counts: tuple[int, ...], said: str
+) -> None:
+    """
+    The last line of one stream may be there before all of another is; what was written twice is kept once.
+    """
+    monkeypatch.setattr(patience, "INGESTION", 0.4)
+    monkeypatch.setattr(patience, "SETTLE", 0.1)
+    (tmp_path / "one.jsonl").write_text("first\nsecond\nsecond\nthird\n", encoding="utf-8")
+    left = list(counts)
+
+    def count(request: httpx.Request) -> httpx.Response:
+        assert request.url.params["query"].startswith('sum(count_over_time({cell="one"}[')
+        now = left.pop(0) if len(left) > 1 else left[0] if left else None
+        result = [] if now is None else [{"metric": {}, "value": [1, str(now)]}]
+        return httpx.Response(200, json={"status": "success", "data": {"resultType": "vector", "result": result}})
+
+    with Client("loki", "http://loki", transport=httpx.MockTransport(count)) as client:
+        lagging = observing.awaited(client, "one", begun=0.0, file=tmp_path / "one.jsonl")
+
+    assert lagging.startswith(said)
+    assert bool(lagging) is bool(said)
+
+
 def test_a_huge_line_is_cut_and_its_length_kept(tmp_path: Path) -> None:
     """
     Of a line of 1 MB some 4 KB are kept; its neighbours are whole.
