@@ -1,7 +1,8 @@
 """
 Raises the stack, performs programs on cells side by side, and reads what the stack says into timelines.
 
-A program that proved nothing is performed once more at half the tempo, unless something it rests on has died.
+A program that proved nothing is performed once more at half the tempo (in real time at that), unless something it rests
+on has died.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from fixtures.faults.gateway import Undiscovered
 from fixtures.faults.run import Performance, all_of
 from fixtures.language.logql import narrowed
 from fixtures.load.apart import Clients
+from fixtures.load.witness import Processors
 from fixtures.spans import send
 from fixtures.stack import priority, secrets
 from fixtures.stack.components import JAEGER, SHIPPED_LOGS
@@ -119,6 +121,7 @@ class Stage:
         self._deaths: list[Death] = []
         self._sizes: dict[str, float | None] = {}
         self._doubts: dict[str, tuple[str, ...]] = {}
+        self._processors = Processors()
         self.timelines: dict[str, Timeline] = {}
         self.stood: list[Stood] = []
 
@@ -208,7 +211,7 @@ class Stage:
         if not attempts:
             return
         specs = {f"{name}{AGAIN}": self._programs[name] for name in attempts}
-        stack.raise_cells([self._spec(program, self._settings.tempo / 2, cell) for cell, program in specs.items()])
+        stack.raise_cells([self._spec(program, slower(self._settings.tempo), cell) for cell, program in specs.items()])
         stack.await_ready()
         self._round(stack, specs, attempts)
 
@@ -349,11 +352,13 @@ class Stage:
         return 0.0
 
     def _watch(self, stack: Stack) -> None:
+        self._processors.look()
         for ended in stack.ended():
             self._deaths.append(Death(component=ended.instance, at=ended.at, detail=ended.how, log=ended.log))
             self._listener.died(ended)
 
     def _keep(self, seen: Timeline) -> None:
+        seen = replace(seen, processors=self._processors.seen(seen.begun))
         self.timelines[seen.program] = seen
         store.write(seen, self._settings.rundir.path / "timeline")
         self._listener.performed(seen)
@@ -433,6 +438,11 @@ class Stage:
             attempts=deed.attempts,
             health=deed.health,
         )
+
+
+def slower(tempo: float) -> float:
+    """The pace of a second attempt: half of the first, but never below real time."""
+    return max(1.0, tempo / 2)
 
 
 async def _attached(clients: Clients, work: Coroutine[None, None, None]) -> None:

@@ -16,7 +16,7 @@ from conformance import ci, compare
 from conformance.charts import charts
 from conformance.contract.load import SHIPPED
 from conformance.judge.ladder import measured
-from conformance.perform import Stage
+from conformance.perform import Stage, slower
 from conformance.report import record
 from conformance.report.event import (
     AttemptFailed,
@@ -58,7 +58,7 @@ from fixtures.stack.stack import AGAIN, ALERTMANAGER_FILE, Settings, read_rules,
 from fixtures.stack.tempo import LARGEST_TEMPO, TempoError, rewrite_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from conformance.contract.model import Contract
     from conformance.judge.ladder import Ladder
@@ -177,6 +177,11 @@ class Run:
         if self._timelines is None:
             self._timelines = self._perform(stream)
         return self._timelines
+
+    def seen(self, programs: Iterable[str]) -> list[Timeline]:
+        """The timelines of these programs, of those that there are."""
+        known = self._stored or self._timelines or {}
+        return [known[name] for name in programs if name in known]
 
     def _perform(self, stream: TextIO) -> dict[str, Timeline]:
         secrets = Secrets(self.directory.path / "secrets")
@@ -439,8 +444,8 @@ class _Teller:
         self._progress.cell(cell, "; ".join(said))
 
     def _tempo(self, cell: str) -> float:
-        # A program that is performed again runs at half the tempo.
-        return self._tempos.get(cell, self._options.tempo / 2)
+        # A program that is performed again runs at a slower pace.
+        return self._tempos.get(cell, slower(self._options.tempo))
 
     def _where(self, cell: str, phase: Phase, left: float) -> str:
         """`above 3/5, 9 s of 14 s left`: the phase, and in seconds what is left of it and of the program."""
@@ -462,7 +467,8 @@ class _Teller:
     def again(self, program: str, attempt: Attempt) -> None:
         self._events.write(AttemptFailed(program=program, tempo=attempt.tempo, reasons=attempt.reasons))
         self._progress.line(
-            f"{program} proved nothing at tempo {attempt.tempo:g} ({attempt.reasons[0]}); once more at half the tempo"
+            f"{program} proved nothing at tempo {attempt.tempo:g} ({attempt.reasons[0]}); once more at "
+            f"tempo {slower(self._options.tempo):g}"
         )
 
     def performed(self, timeline: Timeline) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from conformance.judge.verdict import Status
 from fixtures.load.ledger import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from conformance.judge.verdict import Verdict
     from conformance.timeline.model import Series, Span, Timeline
 
 LATE_LOOKS = 0.5
@@ -27,6 +30,12 @@ SLOW_LOOK = 0.75
 
 NEARBY = 0.25
 """Seconds around an answer in which the machine is looked at."""
+
+FULL = 0.96
+"""
+The share of the processors in use, on average over a program, from which on a machine is too busy for any measurement:
+the suite by itself takes three quarters of two.
+"""
 
 FEW = 0.05
 """The share of a target's scrapes that a busy machine may cut short where no alert is measured."""
@@ -104,6 +113,25 @@ def starved(timeline: Timeline) -> tuple[str, ...]:
 def starving(waited: float, seconds: float) -> bool:
     """Whether that much waiting for a processor may be why something took so many seconds."""
     return waited > max(BUSY, seconds / 2)
+
+
+def excused(verdict: Verdict, timelines: Iterable[Timeline]) -> Verdict:
+    """
+    The verdict, but unproven instead of broken where the machine had nothing left to give while it was measured.
+
+    What nobody had the time to do is not told apart then from what is not done. What was shipped is read, not measured.
+    """
+    shares = [used for each in timelines if (used := in_use(each)) is not None]
+    if verdict.status is not Status.BROKEN or verdict.clause.endswith("/shipped") or max(shares, default=0.0) < FULL:
+        return verdict
+    reason = f"{verdict.reason}; but {max(shares):.0%} of the processors were in use: the machine was too busy to tell"
+    return replace(verdict, status=Status.UNPROVEN, reason=reason)
+
+
+def in_use(timeline: Timeline) -> float | None:
+    """The share of the processors that was in use from the beginning to the end of a program, where that is known."""
+    shares = [share for at, share in timeline.processors if timeline.begun <= at <= timeline.ended]
+    return sum(shares) / len(shares) if shares else None
 
 
 def flow(timeline: Timeline) -> tuple[str, ...]:

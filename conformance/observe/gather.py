@@ -143,7 +143,9 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
     with Client(f"prometheus of {deed.cell}", backends.prometheus) as client:
         prometheus = Prometheus(client)
         arrival: Arrival = settled.scraped(
-            prometheus, after=deed.ended, budget=max(patience.INGESTION, 3 * deed.scrape_interval)
+            prometheus,
+            after=deed.ended,
+            budget=max(patience.INGESTION, 3 * max(deed.scrape_interval, *deed.slower.values(), 0.0)),
         )
         start, end = deed.begun, deed.ended
         if arrival.ok:

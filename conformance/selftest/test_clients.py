@@ -11,6 +11,7 @@ import psutil
 import pytest
 from aiohttp import test_utils, web
 
+from fixtures.core import clock
 from fixtures.load.apart import Clients, ClientsError
 from fixtures.load.ledger import Outcome
 from fixtures.load.profile import Steady
@@ -161,3 +162,29 @@ def test_nothing_is_left_of_it(tmp_path: Path, ending: str) -> None:
             process.suspend()
 
     assert not process.is_running()
+
+
+def test_a_loop_that_cancels_everything_at_once_waits_for_nobody(tmp_path: Path) -> None:
+    """
+    A termination raises in the loop itself: all tasks are cancelled side by side, whoever listens among them.
+    """
+
+    async def send(clients: Clients) -> None:
+        looks = clients.looks(base_url="http://127.0.0.1:9", outside_url="http://127.0.0.1:9", every=0.05)
+        async with clients.attached(), looks, clients.load(base_url="http://127.0.0.1:9", cell="c") as load:
+            asyncio.get_running_loop().call_later(0.2, os.kill, os.getpid(), signal.SIGUSR1)
+            await load.run(PROFILE, phase="p", seconds=60)
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, end)
+    try:
+        with Clients(tmp_path / "log") as clients:
+            began = clock.mono()
+            with pytest.raises(KeyboardInterrupt):
+                asyncio.run(send(clients))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert clock.mono() - began < 5

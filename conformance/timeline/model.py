@@ -185,6 +185,8 @@ class Timeline:
     replayed: Replayed | None = None
     """The same samples on a virtual clock, where the program is a rung of an alert."""
     boards: BoardsSeen | None = None
+    processors: tuple[tuple[float, float], ...] = ()
+    """Which share of the machine's processors was in use, by the instant until which: from before to after the run."""
 
     def phase(self, name: str) -> Span:
         """The phase `name`. Raises KeyError with the names there are."""
