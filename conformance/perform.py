@@ -18,7 +18,6 @@ from conformance.judge import dashboards, figures, premise
 from conformance.judge.alerts import NEEDS
 from conformance.judge.ladder import narrow
 from conformance.judge.mutants import MutantError
-from conformance.judge.verdict import Status
 from conformance.observe import settled
 from conformance.observe.client import Client, ObserveError
 from conformance.observe.gather import Backends, Deed, timeline
@@ -221,13 +220,13 @@ class Stage:
             calm, fault = seen.phases[0].name, seen.phases[-1].name
             for panel in self._contract.panels:
                 verdict = dashboards.shows(panel, self._contract, seen, calm=calm, fault=fault)
-                if verdict.status is Status.UNPROVEN:
+                if verdict.reason.startswith(dashboards.STILL):
                     yield f"{verdict.clause}: {verdict.reason}"
         if seen.metrics is not None:
             for promise in self._contract.metrics.promises:
                 if promise.name.startswith(self._contract.metrics.prefix):
                     verdict = figures.agrees(promise, self._contract.metrics, seen)
-                    if verdict.status is Status.UNPROVEN:
+                    if verdict.reason.startswith(figures.TOO_QUICK):
                         yield f"{verdict.clause}: {verdict.reason}"
 
     def _narrow(self, program: str) -> Iterable[str]:

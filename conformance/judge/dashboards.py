@@ -37,6 +37,9 @@ SHOWN = 5
 AMISS = 0.25
 """The share of a line's points that may lie outside of their bounds: a scrape or two of a busy machine."""
 
+STILL = "the world did not move enough to tell a constant"
+"""Of a panel that showed what happened, but no more than noise of it: a quieter machine may tell."""
+
 EXACT = 1e-6
 """Relative: sums of floating numbers."""
 
@@ -394,7 +397,7 @@ def _still(tally: _Tally, phases: tuple[str, str]) -> str:
             return ""
         went = f"went from {_range(calm)} to {_range(fault)}"
         said.append(f"{plain(name) or 'it'} {went}, no more than twice the slack ({slack:.3g})")
-    return f"the world did not move enough to tell a constant: {'; '.join(said) or 'nothing was to be seen'}"
+    return f"{STILL}: {'; '.join(said) or 'nothing was to be seen'}"
 
 
 # --- how a panel is drawn -----------------------------------------------------------------------------------------

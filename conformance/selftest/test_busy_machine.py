@@ -9,7 +9,7 @@ import pytest
 
 from conformance.contract.load import load
 from conformance.judge import alerts, ladder, premise, slack, targets
-from conformance.judge.verdict import Status
+from conformance.judge.verdict import Status, broken, holds, unproven
 from conformance.selftest.judging import ladders
 from conformance.selftest.recording import timelines
 from conformance.timeline.model import Series
@@ -207,3 +207,38 @@ def test_what_else_fires_while_answers_are_late_is_the_machines_doing() -> None:
         for each in (fired, stalled(fired, requests=12, seconds=0.4))
     ]
     assert [each.status for each in verdicts] == [Status.BROKEN, Status.UNPROVEN]
+
+
+def used(seen: Timeline, share: float) -> Timeline:
+    """So much of the processors was in use while the program ran, and all of them before and after."""
+    instants = [seen.begun - 0.5, *(seen.begun + n / 2 for n in range(1, int((seen.ended - seen.begun) * 2)))]
+    shares = [1.0, *([share] * (len(instants) - 1)), 1.0]
+    return replace(seen, processors=tuple(zip([*instants, seen.ended + 0.5], shares, strict=True)))
+
+
+@pytest.mark.parametrize(("share", "status"), [(1.0, Status.UNPROVEN), (0.9, Status.BROKEN), (None, Status.BROKEN)])
+def test_what_is_broken_on_a_machine_with_nothing_left_is_unproven(share: float | None, status: Status) -> None:
+    """
+    Nobody had the time to keep the promise; with a tenth of the processors idle, or where that is not known, it counts.
+    """
+    seen = timelines()["steady"] if share is None else used(timelines()["steady"], share)
+    found = broken("alert/HighErrorRate/delivered", "was late", observations=1)
+
+    verdict = premise.excused(found, [seen])
+
+    assert verdict.status is status
+    assert ("100% of the processors were in use" in verdict.reason) is (status is Status.UNPROVEN)
+
+
+def test_nothing_excuses_what_was_shipped_and_nothing_holds_for_it() -> None:
+    """
+    A rule is read and not measured; and what is unproven or holds stays what it is.
+    """
+    full = used(timelines()["steady"], 1.0)
+    others = [
+        broken("alert/HighErrorRate/shipped", "is another rule", observations=1),
+        unproven("alert/HighErrorRate/for", "a premise failed"),
+        holds("alert/HighErrorRate/for", observations=3),
+    ]
+
+    assert [premise.excused(each, [full]) for each in others] == others

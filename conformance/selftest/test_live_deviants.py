@@ -222,7 +222,7 @@ def test_a_credential_that_a_subject_tells_is_found_there_and_nowhere_else(direc
 
     assert told == [
         "logs/gateway-tells-its-password.log: gateway-database",
-        "service-logs/tells-its-password.txt: gateway-database",
+        "other-logs/tells-its-password.txt: gateway-database",
     ]
     assert [directory.relative(path) for path in masked] == [each.partition(":")[0] for each in told]
     assert canaries.leaks(directory.path, given) == []
