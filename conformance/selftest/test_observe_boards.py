@@ -245,3 +245,21 @@ def test_a_model_ails_alone() -> None:
     assert sum(outcome is Outcome.ERROR for model, outcome, _ in seen if model == "a") == 2
     assert {outcome for model, outcome, _ in seen if model != "a"} == {Outcome.ANSWER}
     assert [stalled for model, _, stalled in seen] == [model == "b" for model, _, _ in seen]
+
+
+def test_lines_from_after_the_range_take_nothing_away() -> None:
+    """
+    A store that gives nothing where it holds something newer than the range is asked beyond it.
+    """
+
+    class Hasty(Backend):
+        def __call__(self, request: httpx.Request) -> httpx.Response:
+            end = float(request.url.params.get("end", "0"))
+            if "loki" in request.url.path and end < (BEGIN + 99) * 1e9:
+                self.asked.append({"end": f"{end:.0f}"})
+                return httpx.Response(200, json={"status": "success", "data": {"resultType": "streams", "result": []}})
+            return super().__call__(request)
+
+    text = board('{a="b"} | json', target={"datasource": {"type": "loki", "uid": "loki"}})
+
+    assert asked(text, Hasty(), seconds=10).asked[0].lines == 2
