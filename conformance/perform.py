@@ -188,8 +188,10 @@ class Stage:
         attempts: dict[str, tuple[Attempt, ...]] = {}
         for name in self._programs:
             seen, mutants = self.timelines[name], tuple(self._beside(name))
+            # What has no signal of its own to be read is judged by alerts, pages and their instants alone.
+            missed = premise.repeatable if self._programs[name].signals else premise.failed
             reasons = (
-                premise.repeatable(seen, needs=NEEDS)
+                missed(seen, needs=NEEDS)
                 or tuple(reason for mutant in mutants for reason in premise.repeatable(mutant))
                 or tuple(self._narrow(name))
                 or self._doubts.get(name, ())
