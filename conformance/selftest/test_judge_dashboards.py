@@ -252,6 +252,26 @@ def test_without_its_premises_nothing_is_proven(says: str, bend: Callable[[Timel
     assert all(says in each.reason for each in verdicts)
 
 
+@pytest.mark.parametrize(("others", "status"), [((1.0,), Status.HOLDS), ((1.0, 2.0), Status.UNPROVEN)])
+def test_a_card_that_comes_or_goes_leaves_the_network_open(others: tuple[float, ...], status: Status) -> None:
+    """
+    The sum over all cards of a machine is no sum any more when another run brings one and takes it away.
+    """
+    sights = seen(recorded()).witnessed
+    half = len(sights) // 2
+    bent = tuple(
+        replace(each, figures={**each.figures, "cards": others[0 if number < half else -1]})
+        for number, each in enumerate(sights)
+    )
+    timeline = replace(recorded(), boards=replace(seen(recorded()), witnessed=bent))
+
+    verdict = dashboards.shows(
+        load().panel("dashboard/system/network-throughput"), load(), timeline, calm="calm", fault="fault"
+    )
+
+    assert verdict.status is status, verdict.text()
+
+
 def test_a_world_that_nobody_saw_proves_nothing() -> None:
     """
     Without a look behind the exporters their panels are unproven, and those of clients hold.

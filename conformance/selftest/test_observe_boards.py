@@ -227,8 +227,14 @@ def test_only_mounted_disks_and_real_cards_are_counted(tmp_path: Path) -> None:
         f"head\nhead\n  lo: 9 {row} 9 {row}\neth0: 11 {row} 22 {row}\nveth1: 9 {row} 9 {row}\n", encoding="ascii"
     )
 
-    assert machine(tmp_path) == {"reads": 100.0, "writes": 200.0, "received": 11.0, "sent": 22.0}
+    found = machine(tmp_path)
+    cards = found.pop("cards")
+    assert found == {"reads": 100.0, "writes": 200.0, "received": 11.0, "sent": 22.0}
     assert machine(tmp_path / "nowhere") == {}
+
+    page = (tmp_path / "net" / "dev").read_text(encoding="ascii")
+    (tmp_path / "net" / "dev").write_text(f"{page}mc12: 1 {row} 1 {row}\n", encoding="ascii")
+    assert machine(tmp_path)["cards"] != cards
 
 
 def test_a_model_ails_alone() -> None:
