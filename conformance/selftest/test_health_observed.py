@@ -7,6 +7,7 @@ They share one event loop and one outage: Redis hangs for a second and a half an
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +24,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from conformance.contract.load import load
-from conformance.judge import health
+from conformance.judge import health, premise
 from conformance.judge.verdict import Status
 from conformance.timeline.health import HealthSeen
 from conformance.timeline.model import SCHEMA, Config, Span, Timeline
@@ -209,9 +210,20 @@ async def _observed(folder: Path) -> dict[str, Timeline]:
 @pytest.fixture(scope="module")
 def timelines(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Timeline]:
     """
-    What the recorder saw of each gateway.
+    What the recorder saw of each gateway, when it was not itself kept from looking: gateways and recorder share one
+    process here, which by then has run thousands of tests.
     """
-    return asyncio.run(_observed(tmp_path_factory.mktemp("gateways")))
+    seen: dict[str, Timeline] = {}
+    for _ in range(3):
+        gc.collect()
+        gc.disable()
+        try:
+            seen = asyncio.run(_observed(tmp_path_factory.mktemp("gateways")))
+        finally:
+            gc.enable()
+        if all(each.health is not None and each.health.lag < premise.BUSY / 2 for each in seen.values()):
+            break
+    return seen
 
 
 def judged(seen: Timeline) -> dict[str, Verdict]:
