@@ -210,8 +210,9 @@ async def _observed(folder: Path) -> dict[str, Timeline]:
 @pytest.fixture(scope="module")
 def timelines(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Timeline]:
     """
-    What the recorder saw of each gateway, when it was not itself kept from looking: gateways and recorder share one
-    process here, which by then has run thousands of tests.
+    What the recorder saw of each gateway, when it was not itself kept from looking.
+
+    Gateways and recorder share one process here, which by then has run thousands of tests.
     """
     seen: dict[str, Timeline] = {}
     for _ in range(3):
