@@ -1,8 +1,8 @@
 """
 Raises the stack, performs programs on cells side by side, and reads what the stack says into timelines.
 
-A program that proved nothing is performed once more at half the tempo (in real time at that), unless something it rests
-on has died.
+A program that proved nothing is performed once more at half the tempo, though never slower than in real time, unless
+something it rests on has died.
 """
 
 from __future__ import annotations
@@ -119,7 +119,6 @@ class Stage:
         self._listener = listener
         self._deaths: list[Death] = []
         self._sizes: dict[str, float | None] = {}
-        self._doubts: dict[str, tuple[str, ...]] = {}
         self._processors = Processors()
         self.timelines: dict[str, Timeline] = {}
         self.stood: list[Stood] = []
@@ -194,7 +193,7 @@ class Stage:
                 missed(seen, needs=NEEDS)
                 or tuple(reason for mutant in mutants for reason in premise.repeatable(mutant))
                 or tuple(self._narrow(name))
-                or self._doubts.get(name, ())
+                or tuple(self._doubtful(seen))
             )
             hopeless = (
                 premise.deaths(seen, NEEDS)
@@ -298,7 +297,6 @@ class Stage:
             if deed.program in self._measured:
                 seen = replace(seen, replayed=self._replayer.replayed(seen, _backends(cell).prometheus))
             self._keep(seen)
-            self._doubts[seen.program] = tuple(self._doubtful(seen))
             for beside in _shadowed(deed, cell, missed):
                 self._keep(timeline(*beside))
             # What nobody asks any more would still scrape and be scraped, on processors that others are measured on.

@@ -81,7 +81,7 @@ def _tell(reports: Sequence[Report], folder: Path) -> int:
     (folder / "soak.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2))
     print(f"\n{len(reports)} runs, {seconds[0]:.1f} to {seconds[-1]:.1f} s: {dict(results)}")
     if attempts:
-        print(f"performed again at half the tempo: {dict(attempts)}")
+        print(f"performed again: {dict(attempts)}")
     for clause, counts in different.items():
         print(f"differed: {clause}: {dict(counts)}")
     steady = not different and set(results) == {Result.CONFORMANT.value}

@@ -52,7 +52,7 @@ def keep(run: Path, folder: Path = FOLDER) -> Path:
     if report.result is not Result.CONFORMANT:
         raise RecordError(f"{run}: is {report.result}; only a conformant run is a measure for others")
     if report.run.attempts:
-        raise RecordError(f"{run}: programs were performed again at half the tempo, so it is of no one tempo")
+        raise RecordError(f"{run}: programs were performed again, so its figures are not of one attempt at one tempo")
     contract, found = load(), []
     for ladder in LADDERS:
         each = figures(ladder, contract, timelines)

@@ -34,7 +34,7 @@ NEARBY = 0.25
 FULL = 0.96
 """
 The share of the processors in use, on average over a program, from which on a machine is too busy for any measurement:
-the suite by itself takes three quarters of two.
+the suite by itself takes seven tenths of two.
 """
 
 FEW = 0.05

@@ -108,7 +108,7 @@ def agree(
 
     `kept` are records of other runs; the one whose tempo is farthest from this run's is compared.
     """
-    # What was performed again ran at half the tempo.
+    # What was performed again ran at a slower tempo, unless it was real time already.
     tempo = max(timelines[ladder.above].tempo for ladder in ladders)
     others = [each for each in kept if max(each.tempo, tempo) >= 2 * min(each.tempo, tempo)]
     if not others:

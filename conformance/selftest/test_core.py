@@ -241,3 +241,27 @@ def test_marks_are_found_by_their_subject() -> None:
 
     assert [mark.subject for mark in journal.marks()] == ["redis", "postgres"]
     assert [mark.what for mark in journal.marks("redis")] == ["start"]
+
+
+@pytest.mark.asyncio
+async def test_a_look_is_repeated_while_its_context_is_open() -> None:
+    """
+    The first comes at once, none after the end; one that takes long delays the next and is not made up for.
+    """
+    seen: list[float] = []
+
+    async def look() -> None:
+        seen.append(clock.mono())
+        if len(seen) == 1:
+            await wait.reach(clock.mono() + 0.1)
+
+    begun = clock.mono()
+    async with wait.repeatedly(look, every=0.02):
+        await wait.reach(begun + 0.2)
+    ended = len(seen)
+    await wait.reach(clock.mono() + 0.05)
+
+    assert seen[0] - begun < 0.05
+    assert seen[1] - seen[0] >= 0.1
+    assert 3 <= ended <= 7
+    assert len(seen) == ended

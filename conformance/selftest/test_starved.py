@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fixtures.core import clock, wait
 from fixtures.load.starved import Starved, waited
 
 if TYPE_CHECKING:
@@ -68,8 +69,9 @@ def test_this_machine_counts_it() -> None:
     """
 
     async def look() -> tuple[tuple[float, float], ...]:
-        async with Starved(lambda: [os.getpid()], every=0.01) as starved:
-            await asyncio.sleep(0.05)
+        starved = Starved(lambda: [os.getpid()], every=0.01)
+        async with starved.looking():
+            await wait.reach(clock.mono() + 0.05)
         return starved.seen()
 
     seen = asyncio.run(look())

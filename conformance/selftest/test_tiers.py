@@ -96,17 +96,16 @@ def test_an_alert_that_changed_two_evaluations_beside_promtool_is_broken(state: 
     assert "unmodified rule" in far.findings[0].expected
 
 
-def long_scrape(seconds: float, *, answered: bool = True) -> Callable[[Timeline], Timeline]:
+def long_scrape(seconds: float) -> Callable[[Timeline], Timeline]:
     """
     One scrape in the middle of the run takes so long.
     """
 
     def bend(seen: Timeline) -> Timeline:
-        durations, up = seen.scrape_durations[0], seen.up[0]
+        durations = seen.scrape_durations[0]
         at = durations.points[len(durations.points) // 2][0]
         long = replace(durations, points=tuple((t, seconds if t == at else took) for t, took in durations.points))
-        down = replace(up, points=tuple((t, float(answered) if t == at else value) for t, value in up.points))
-        return replace(seen, scrape_durations=(long, *seen.scrape_durations[1:]), up=(down, *seen.up[1:]))
+        return replace(seen, scrape_durations=(long, *seen.scrape_durations[1:]))
 
     return bend
 
