@@ -18,6 +18,7 @@ from conformance.judge import dashboards, figures, premise
 from conformance.judge.alerts import NEEDS
 from conformance.judge.ladder import narrow
 from conformance.judge.mutants import MutantError
+from conformance.judge.slack import DELIVERY, timer
 from conformance.observe import settled
 from conformance.observe.client import Client, ObserveError
 from conformance.observe.gather import Backends, Deed, timeline
@@ -44,6 +45,7 @@ from fixtures.stack.tempo import TempoError, rewrite_expression
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence
+    from datetime import timedelta
 
     from conformance.contract.model import Contract
     from conformance.judge.ladder import Ladder
@@ -68,6 +70,18 @@ class Stood:
     stand_in_for: str
     ready_seconds: float | None
     memory: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Before:
+    """
+    What a cell's Prometheus had seen before its program: evaluations that were missed, alerts that fired.
+
+    Those of which a target was to blame that was not up yet are no part of the program.
+    """
+
+    missed: float = 0.0
+    fired: tuple[str, ...] = ()
 
 
 class Listener(Protocol):
@@ -261,7 +275,7 @@ class Stage:
         clients: Clients,
     ) -> None:
         begun = clock.mono()
-        missed = {
+        before = {
             name: self._before(stack.cells[cell], running, name, len(program.jobs), since=begun)
             for cell, program in programs.items()
             for name, running in _watching(stack.cells[cell])
@@ -284,7 +298,7 @@ class Stage:
             self._listener.reading(deed.cell)
             cell = stack.cells[deed.cell]
             stack.stand_back(cell)
-            deed = replace(deed, missed_before=missed[deed.cell])
+            deed = _since(deed, before[deed.cell])
             if "logs" in deed.signals:
                 asked = _questions(self._contract, deed.cell)
                 deed = replace(deed, planted=planted[deed.cell], questions=asked)
@@ -297,19 +311,19 @@ class Stage:
             if deed.program in self._measured:
                 seen = replace(seen, replayed=self._replayer.replayed(seen, _backends(cell).prometheus))
             self._keep(seen)
-            for beside in _shadowed(deed, cell, missed):
+            for beside in _shadowed(deed, cell, before):
                 self._keep(timeline(*beside))
             # What nobody asks any more would still scrape and be scraped, on processors that others are measured on.
             self._sizes |= {running.instance: running.memory() for running in cell.own()}
             stack.lower_cell(cell.name)
 
-        before = dict(self.timelines)
+        known = dict(self.timelines)
         try:
             asyncio.run(_attached(clients, all_of(performances, watch=lambda: self._watch(stack), then=read)))
         except BaseException:
             for performance in performances:
                 name = performance.performed().program.name
-                if self.timelines.get(name) is before.get(name):
+                if self.timelines.get(name) is known.get(name):
                     self._keep(self._unread(stack, performance, attempts))
             raise
         self._watch(stack)
@@ -333,9 +347,9 @@ class Stage:
     def _of(self, program: str) -> tuple[Timeline, ...]:
         return (self.timelines[program], *self._beside(program))
 
-    def _before(self, cell: Cell, prometheus_of: Running, name: str, jobs: int, *, since: float) -> float:
+    def _before(self, cell: Cell, prometheus_of: Running, name: str, jobs: int, *, since: float) -> Before:
         """
-        Wait for the first scrapes of a cell's Prometheus; the evaluations that were missed by then do not count.
+        Wait for the first scrapes of a cell's Prometheus, and until what fired without them is over and told.
 
         All cells have the same time, counted from `since`: where none is answered the run does not wait for each.
         """
@@ -347,8 +361,17 @@ class Stage:
             if not waited.ok:
                 self._listener.note(f"{name}: {waited.last} (after {waited.elapsed:.0f} s; its clauses will say so)")
             with contextlib.suppress(ObserveError):
-                return prometheus.missed_evaluations()
-        return 0.0
+                fired = settled.fired_while_down(prometheus)
+                if fired:
+                    rest = sum(timer(each.total_seconds(), cell.spec.tempo) for each in self._told_after()) + DELIVERY
+                    over = settled.quiet(prometheus, rest=rest, budget=rest + budget / 2)
+                    after = "" if over.ok else f" and did not end within {over.elapsed:.0f} s"
+                    self._listener.note(f"{name}: {', '.join(fired)} fired before its targets were up{after}")
+                return Before(missed=prometheus.missed_evaluations(), fired=fired)
+        return Before()
+
+    def _told_after(self) -> tuple[timedelta, timedelta]:
+        return self._contract.timing.group_wait, self._contract.timing.group_interval
 
     def _watch(self, stack: Stack) -> None:
         self._processors.look()
@@ -528,7 +551,12 @@ def _watching(cell: Cell) -> Iterable[tuple[str, Running]]:
         yield name, shadow.prometheus
 
 
-def _shadowed(deed: Deed, cell: Cell, missed: Mapping[str, float]) -> Iterable[tuple[Deed, Backends]]:
+def _since(deed: Deed, before: Before) -> Deed:
+    """The deed without what was there before it."""
+    return replace(deed, missed_before=before.missed, told_since=deed.begun if before.fired else 0.0)
+
+
+def _shadowed(deed: Deed, cell: Cell, before: Mapping[str, Before]) -> Iterable[tuple[Deed, Backends]]:
     """The same deed as each shadow of the cell saw it: only the rules differ, and whom they are told."""
     for name, shadow in cell.shadows.items():
         given = replace(deed.config, rules_shipped=shadow.rules_shipped, rules_given=shadow.rules_given)
@@ -541,9 +569,11 @@ def _shadowed(deed: Deed, cell: Cell, missed: Mapping[str, float]) -> Iterable[t
             signals=frozenset(),
             health=None,
             attempts=(),
-            missed_before=missed[name],
         )
-        yield seen, replace(_backends(cell), prometheus=f"http://{shadow.prometheus.address('http')}")
+        yield (
+            _since(seen, before[name]),
+            replace(_backends(cell), prometheus=f"http://{shadow.prometheus.address('http')}"),
+        )
 
 
 def _questions(contract: Contract, cell: str) -> tuple[Question, ...]:

@@ -437,7 +437,6 @@ def inside_slack(alert: AlertPromise, timeline: Timeline, span: Span) -> str:
     """Why a rung proves nothing that lies within the measure's own slack of the threshold; empty where it does not."""
     if span.rung is None:
         return f"{span.name} has no rung"
-    distance = abs(span.rung - alert.threshold) / alert.threshold
     if span.quantity == "s":
         distance = abs(premise.achieved(timeline, span) - alert.threshold) / alert.threshold
         # A client also waits for what the service does not time: less than a request takes when nothing is slow.
@@ -452,38 +451,48 @@ def inside_slack(alert: AlertPromise, timeline: Timeline, span: Span) -> str:
         )
     if span.quantity != "errors/s":
         return ""
+    if not span.rung:
+        return ""
+    # What is told apart is the threshold from a value that lies around the rung, by a share of the rung.
+    distance = abs(span.rung - alert.threshold) / span.rung
     letters = bounds(alert, timeline)
     per_second = span.rung * timeline.tempo
     events = per_second * letters.window
     slack = value_slack(
         timeline,
+        span,
         events=events,
         window_seconds=letters.window,
-        spacing=1 / per_second if per_second else 0.0,
+        spacing=1 / per_second,
         upwards=span.rung < alert.threshold,
     )
-    moved = _moved(timeline, span, letters, events)
+    moved = _moved(timeline, span, letters, per_second)
     if distance > slack + moved:
         return ""
     return (
-        f"the rung {_of(span)} lies within the slack of its measure: {distance:.1%} from the threshold, "
+        f"the rung {_of(span)} lies within the slack of its measure: the threshold is {distance:.1%} away, "
         f"slack {slack + moved:.1%} with {events:.0f} events in the window"
         + (f", of which late answers move {moved:.1%}" if moved else "")
     )
 
 
-def _moved(timeline: Timeline, span: Span, letters: Bounds, events: float) -> float:
+def _moved(timeline: Timeline, span: Span, letters: Bounds, per_second: float) -> float:
     """
     Which share of a window's events late answers took out of one, or brought into one, as the clients saw it.
 
-    One more or less lies within any count, and is left out.
+    One more or less lies within any count, and is left out. From its first to its last sample a window is up to two
+    scrapes shorter than it is long.
     """
     answered = sorted(each.finished for each in timeline.ledger.during(span.name).outcome(Outcome.ERROR).requests)
-    ends = [at for at in answered if span.start + letters.window <= at <= span.end]
-    counts = [bisect_right(answered, end) - bisect_right(answered, end - letters.window) for end in ends]
-    # Each ends with an answer: just before it there was one less.
-    swing = max((max(count - events, events - count + 1) for count in counts), default=0.0)
-    return max(0.0, swing - 1) / events
+    most = 0.0
+    for length in (letters.window, letters.window - letters.scrape, letters.window - 2 * letters.scrape):
+        events = per_second * length
+        ends = [at for at in answered if span.start + letters.window <= at <= span.end]
+        counts = [bisect_right(answered, end) - bisect_right(answered, end - length) for end in ends]
+        # Each ends with an answer: just before it there was one less.
+        swing = max((max(count - events, events - count + 1) for count in counts), default=0.0)
+        most = max(most, (swing - 1) / events)
+    return most
 
 
 def _rested(timeline: Timeline, span: Span) -> float:

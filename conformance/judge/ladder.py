@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from conformance.judge import alerts, alone, delivery, premise, shipped
-from conformance.judge.verdict import Status, unsupported
+from conformance.judge.verdict import Status, unproven, unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from conformance.timeline.model import Timeline
 
 ASPECTS = ("shipped", "silent-below", "fires-above", "for", "resolves", "delivered", "alone")
+
+PASSED = ("for", "resolves", "delivered")
+"""Aspects that rest on the threshold being passed without a break."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +86,12 @@ def judged(ladder: Ladder, aspect: str, contract: Contract, timelines: Mapping[s
             alert, tuple({each.program: each for each in (below, above)}.values()), ladder.consequences
         ),
     }
-    return judges[aspect]()
+    verdict = judges[aspect]()
+    if verdict.status is Status.BROKEN and aspect in PASSED and not (alert.fires_on or above.interrupted):
+        if reason := alerts.inside_slack(alert, above, above.phase(ladder.beyond)):
+            # Whether the threshold was passed at each evaluation is not known: what follows from it is not either.
+            return unproven(verdict.clause, f"{verdict.reason}; but {reason}")
+    return verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

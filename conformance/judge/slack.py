@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conformance.judge.premise import largest_gap
 from fixtures.language import promql
 
 if TYPE_CHECKING:
     from conformance.contract.model import AlertPromise
-    from conformance.timeline.model import Timeline
+    from conformance.timeline.model import Span, Timeline
 
 ALERTMANAGER_FLOOR = 1.0
 """Below a second (real) Alertmanager splits groups by chance, so its timers are never scaled further down."""
@@ -83,24 +83,43 @@ def window(expression: str) -> float:
 
 
 def value_slack(
-    timeline: Timeline, *, events: float, window_seconds: float, spacing: float, upwards: bool = False
+    timeline: Timeline, span: Span, *, events: float, window_seconds: float, spacing: float, upwards: bool = False
 ) -> float:
     """
-    The relative slack of a rate over a window: one event of `events`, and a lost scrape where the events are so sparse.
+    The relative slack of a rate in a phase: one event of `events`, and what late scrapes cut off a window's edges.
 
-    `spacing` is the mean time between two events, in seconds. A lost scrape makes a rate smaller and never larger, so
-    it does not count `upwards`.
+    `spacing` is the mean time between two events, in seconds: where they are sparser than the scrapes, a late one cuts
+    nothing off. Late scrapes make a rate smaller and never larger, so they do not count `upwards`.
     """
     one = 1 / events if events > 0 else math.inf
-    if upwards:
-        return one
-    gap = largest_gap(timeline)
-    lost = (
-        2 * (gap - timeline.scrape_interval / 2) / window_seconds
-        if gap > 1.1 * max(spacing, timeline.scrape_interval)
-        else 0.0
-    )
-    return one + max(0.0, lost)
+    return one if upwards else one + cut_off(timeline, span, window_seconds, sparse=spacing)
+
+
+def cut_off(timeline: Timeline, span: Span, window: float, *, sparse: float) -> float:
+    """
+    The largest share of a window of so many seconds that `rate` left out at any evaluation of a phase, of any target.
+
+    It goes on to the window's edge where the sample next to it is no further than 1.1 scrapes, else by half a scrape. A
+    scrape that was under way at an evaluation had brought no sample by then.
+    """
+    most = 0.0
+    scrape = timeline.scrape_interval
+    far = 1.1 * max(sparse, scrape)
+    evaluations = [each for each in timeline.evaluations if span.start <= each <= span.end]
+    for series in timeline.scrape_durations:
+        if series.labels.get("job", "") in timeline.slower:
+            continue
+        instants = [at for at, _ in series.points]
+        for evaluation in evaluations:
+            last = bisect_right(instants, evaluation)
+            if last and series.points[last - 1][0] + series.points[last - 1][1] > evaluation:
+                last -= 1
+            first = bisect_right(instants, evaluation - window)
+            if last - first < 2 or instants[0] > evaluation - window:
+                continue
+            edges = (instants[first] - (evaluation - window), evaluation - instants[last - 1])
+            most = max(most, sum(edge - scrape / 2 for edge in edges if edge > far) / window)
+    return most
 
 
 def timer(documented: float, tempo: float) -> float:

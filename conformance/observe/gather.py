@@ -82,6 +82,8 @@ class Deed:
     needs: tuple[str, ...]
     measures: Mapping[str, str]
     missed_before: float
+    told_since: float = 0.0
+    """Earlier notifications (Unix seconds) are of what fired while the stack was coming up."""
     signals: frozenset[str] = frozenset()
     planned_down: tuple[str, ...] = ()
     slower: Mapping[str, float] = field(default_factory=dict)
@@ -176,7 +178,8 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
                 )
                 reading.troubles += seen_metrics.troubles.values()
     with Client("receivers", backends.urls["receivers"]) as client:
-        notifications: tuple[Notification, ...] = reading.of(lambda: received(client), ())
+        every: tuple[Notification, ...] = reading.of(lambda: received(client), ())
+        notifications = tuple(each for each in every if each.at >= deed.told_since)
     return Timeline(
         schema=SCHEMA,
         program=deed.program,

@@ -11,6 +11,9 @@ from fixtures.core import clock, patience, wait
 if TYPE_CHECKING:
     from conformance.observe.prometheus import Prometheus
 
+PAST = "1h"
+"""How far back a Prometheus is asked that has just come up."""
+
 
 def scraped(prometheus: Prometheus, *, after: float, budget: float = patience.INGESTION) -> Arrival:
     """Whether every target of a Prometheus was scraped later than `after` (Unix seconds)."""
@@ -48,3 +51,28 @@ def first_scrape(prometheus: Prometheus, jobs: int, *, budget: float = patience.
         return "" if len(rows) >= jobs else f"{len(rows)} of {jobs} targets were scraped"
 
     return wait.until(look, lambda said: not said, budget=budget, every=patience.POLL)
+
+
+def fired_while_down(prometheus: Prometheus) -> tuple[str, ...]:
+    """
+    The alerts that have fired where a target has been down too, by name: those of a stack that was coming up.
+
+    Empty where every target answered from the first: what fires then is a finding.
+    """
+    if not any(value == 0 for _, value in prometheus.instant(f"min_over_time(up[{PAST}])")):
+        return ()
+    rows = prometheus.instant(f'group by (alertname) (count_over_time(ALERTS{{alertstate="firing"}}[{PAST}]))')
+    return tuple(sorted(labels.get("alertname", "?") for labels, _ in rows))
+
+
+def quiet(prometheus: Prometheus, *, rest: float, budget: float) -> wait.Waited[bool]:
+    """Wait until nothing has fired for `rest` seconds."""
+    query = f'last_over_time(ALERTS{{alertstate="firing"}}[{round(1000 * rest)}ms])'
+
+    def look() -> bool:
+        try:
+            return not prometheus.instant(query)
+        except ObserveError:
+            return False
+
+    return wait.until(look, lambda still: still, budget=budget, every=patience.SETTLE)

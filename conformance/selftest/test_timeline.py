@@ -201,10 +201,10 @@ def test_the_slack_of_a_rate_is_one_event_and_a_lost_scrape_where_events_are_spa
     """
     Thirty events give a thirtieth; none give no bound at all.
     """
-    plain = slack.value_slack(above, events=30, window_seconds=5, spacing=1)
+    plain = slack.value_slack(above, above.phase("above"), events=30, window_seconds=5, spacing=1)
 
     assert plain == pytest.approx(1 / 30)
-    assert slack.value_slack(above, events=0, window_seconds=5, spacing=1) == float("inf")
+    assert slack.value_slack(above, above.phase("above"), events=0, window_seconds=5, spacing=1) == float("inf")
 
 
 @pytest.mark.parametrize(("documented", "tempo", "runs"), [(10, 1, 10), (10, 5, 2), (10, 60, 1), (12 * 3600, 60, 720)])
