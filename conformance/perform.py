@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from conformance import levels
-from conformance.judge import dashboards, figures, premise
+from conformance.judge import dashboards, premise
 from conformance.judge.alerts import NEEDS
-from conformance.judge.ladder import narrow
 from conformance.judge.mutants import MutantError
 from conformance.judge.slack import DELIVERY, timer
 from conformance.observe import settled
@@ -44,7 +44,7 @@ from fixtures.stack.stack import AGAIN, CellSpec, Shadow, Subject, read_rules, s
 from fixtures.stack.tempo import TempoError, rewrite_expression
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Coroutine, Iterable
     from datetime import timedelta
 
     from conformance.contract.model import Contract
@@ -104,6 +104,10 @@ class Listener(Protocol):
     def performed(self, timeline: Timeline) -> None: ...
 
 
+Doubts = Callable[[Mapping[str, Timeline]], Mapping[str, Sequence[str]]]
+"""By program: which of its clauses are not proven by these timelines, that a second attempt may prove."""
+
+
 class Stage:
     """The performing of a set of programs; everything it has is there also when it was broken off."""
 
@@ -119,7 +123,9 @@ class Stage:
         ladders: Sequence[Ladder] = (),
         mutants: Sequence[Mutant] = (),
         dashboards: Mapping[str, str] | None = None,
+        doubts: Doubts = lambda _: {},
     ) -> None:
+        self._doubts = doubts
         self._dashboards = dict(dashboards or {})
         self._subjects = subjects or {}
         self._ladders = tuple(ladders)
@@ -199,6 +205,7 @@ class Stage:
 
     def _repeat(self, stack: Stack) -> None:
         attempts: dict[str, tuple[Attempt, ...]] = {}
+        doubts = self._doubts(self.timelines)
         for name in self._programs:
             seen, mutants = self.timelines[name], tuple(self._beside(name))
             # What has no signal of its own to be read is judged by alerts, pages and their instants alone.
@@ -206,8 +213,7 @@ class Stage:
             reasons = (
                 missed(seen, needs=NEEDS)
                 or tuple(reason for mutant in mutants for reason in premise.repeatable(mutant))
-                or tuple(self._narrow(name))
-                or tuple(self._doubtful(seen))
+                or tuple(doubts.get(name, ()))
             )
             hopeless = (
                 premise.deaths(seen, NEEDS)
@@ -228,36 +234,6 @@ class Stage:
         stack.raise_cells([self._spec(program, slower(self._settings.tempo), cell) for cell, program in specs.items()])
         stack.await_ready()
         self._round(stack, specs, attempts)
-
-    def _doubtful(self, seen: Timeline) -> Iterable[str]:
-        """What was not told apart from what a busy machine does by itself, though it was all there."""
-        if seen.boards is not None:
-            calm, fault = seen.phases[0].name, seen.phases[-1].name
-            for panel in self._contract.panels:
-                verdict = dashboards.shows(panel, self._contract, seen, calm=calm, fault=fault)
-                if verdict.reason.startswith(dashboards.STILL):
-                    yield f"{verdict.clause}: {verdict.reason}"
-        if seen.metrics is not None:
-            for promise in self._contract.metrics.promises:
-                if promise.name.startswith(self._contract.metrics.prefix):
-                    verdict = figures.agrees(promise, self._contract.metrics, seen)
-                    if verdict.reason.startswith(figures.TOO_QUICK):
-                        yield f"{verdict.clause}: {verdict.reason}"
-
-    def _narrow(self, program: str) -> Iterable[str]:
-        """Why a rung of the program proves nothing of an alert, or of a mutant beside it."""
-        views = [(ladder, self.timelines) for ladder in self._ladders]
-        views += [
-            (mutant.ladder, {**self.timelines, program: self.timelines[mutant.cell]})
-            for mutant in self._mutants
-            # A state that is too short to be seen leaves nothing open of a mutant: those are seen in a long one.
-            if mutant.program == program
-            and mutant.cell in self.timelines
-            and not self._contract.alert(mutant.ladder.alert).fires_on
-        ]
-        for ladder, timelines in views:
-            if reason := narrow(ladder, self._contract, timelines).get(program):
-                yield reason
 
     def _round(
         self, stack: Stack, programs: Mapping[str, Program], attempts: Mapping[str, tuple[Attempt, ...]]

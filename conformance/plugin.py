@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import os
 import shlex
 import signal
@@ -17,7 +19,7 @@ from conformance import ci
 from conformance.contract.load import SHIPPED, load
 from conformance.contract.parse import ContractError
 from conformance.judge import premise
-from conformance.judge.verdict import NonConformant, Unproven, Unsupported, Verdict, unproven
+from conformance.judge.verdict import NonConformant, Status, Unproven, Unsupported, Verdict, unproven
 from conformance.run import Options, Run, RunError
 from conformance.tempos import RecordError, kept
 from conformance.timeline.store import TimelineError
@@ -26,7 +28,7 @@ from fixtures.stack.component import StackError
 from fixtures.stack.provision import ProvisionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from conformance.contract.model import Contract
     from conformance.judge.tempos import Kept
@@ -141,6 +143,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
                 }.values()
             ),
             covered=frozenset(clause for item in live for clause in clauses_of(item)),
+            doubts=lambda timelines: _doubts(live, contract, timelines),
         )
     except SPOKEN as error:
         _remark(error, session.config)
@@ -149,6 +152,50 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     session.config.stash[JUDGED] = set()
     # A terminated run ends as an interrupted one: everything stopped, what was recorded kept.
     signal.signal(signal.SIGTERM, _interrupted)
+
+
+def _programs_of(item: pytest.Item) -> list[str]:
+    return [program.name for mark in item.iter_markers("program") for program in mark.args]
+
+
+def _doubts(
+    items: Iterable[pytest.Item], contract: Contract, timelines: Mapping[str, Timeline]
+) -> dict[str, list[str]]:
+    """
+    By program: what its tests would call unproven, that a second attempt may prove.
+
+    A program of which anything is broken is not performed again for that: it might wash the break away.
+    """
+    found: dict[str, list[str]] = {}
+    firm: set[str] = set()
+    for item in items:
+        for verdict in _foreseen(item, contract, timelines):
+            about = verdict.about or _programs_of(item)
+            if verdict.status is Status.BROKEN:
+                firm.update(about)
+            elif verdict.status is Status.UNPROVEN and not verdict.lasting:
+                for name in about:
+                    found.setdefault(name, []).append(f"{verdict.clause}: {verdict.reason}")
+    return {name: reasons for name, reasons in found.items() if name not in firm}
+
+
+def _foreseen(item: pytest.Item, contract: Contract, timelines: Mapping[str, Timeline]) -> list[Verdict]:
+    """The verdicts that a test would give about these timelines; none where it rests on more than them."""
+    assert isinstance(item, pytest.Function)
+    verdicts: list[Verdict] = []
+    seen = [timelines[name] for name in _programs_of(item) if name in timelines]
+    given = {
+        "contract": contract,
+        "timelines": timelines,
+        "prove": lambda verdict: verdicts.append(premise.excused(verdict, seen)),
+        **(item.callspec.params if hasattr(item, "callspec") else {}),
+    }
+    names = inspect.signature(item.function).parameters
+    if set(names) <= set(given):
+        # What goes wrong in a test is told when it is that test's turn.
+        with contextlib.suppress(Exception):
+            item.function(**{name: given[name] for name in names})
+    return verdicts
 
 
 def _remark(error: Exception, config: pytest.Config) -> None:
@@ -235,8 +282,7 @@ def prove(request: pytest.FixtureRequest) -> Callable[[Verdict], None]:
     def take(verdict: Verdict) -> None:
         __tracebackhide__ = True
         clause = run.contract.clause(verdict.clause)
-        programs = [program.name for mark in request.node.iter_markers("program") for program in mark.args]
-        verdict = premise.excused(verdict, run.seen(programs))
+        verdict = premise.excused(verdict, run.seen(_programs_of(request.node)))
         verdict = replace(verdict, document=clause.document, again=run.again(request.node.nodeid, verdict.clause))
         run.judged(verdict)
         request.config.stash[JUDGED].add(verdict.clause)

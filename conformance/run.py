@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from conformance.judge.ladder import Ladder
     from conformance.judge.mutants import Mutant
     from conformance.judge.verdict import Verdict
-    from conformance.perform import Stood
+    from conformance.perform import Doubts, Stood
     from conformance.report.annotate import Find
     from conformance.timeline.model import Attempt, Timeline
     from fixtures.faults.program import Phase, Program
@@ -112,7 +112,9 @@ class Run:
         covered: frozenset[str],
         ladders: Sequence[Ladder] = (),
         mutants: Sequence[Mutant] = (),
+        doubts: Doubts = lambda _: {},
     ) -> None:
+        self._doubts = doubts
         self.contract = contract
         self._options = options
         self._programs = tuple(programs)
@@ -205,6 +207,7 @@ class Run:
             ladders=self._ladders,
             mutants=self._mutants,
             dashboards=self._dashboards,
+            doubts=self._doubts,
         )
         self._stage = stage
         try:

@@ -61,8 +61,9 @@ def silent_below(alert: AlertPromise, timeline: Timeline, *, rung: str, control:
     letters, span = bounds(alert, timeline), timeline.phase(rung)
     if short := _too_short(letters, span, letters.reach + letters.hold):
         return unproven(clause, short)
-    aside = _wrong_side(alert, span, above=False) or _wrong_side(alert, timeline.phase(control), above=True)
-    if narrow := aside or inside_slack(alert, timeline, span):
+    if aside := _wrong_side(alert, span, above=False) or _wrong_side(alert, timeline.phase(control), above=True):
+        return unproven(clause, aside, lasting=True)
+    if narrow := inside_slack(alert, timeline, span):
         return unproven(clause, narrow)
     story, measured = history(alert, timeline), timeline.measures.get(alert.name)
     begun, until = timeline.begun, span.end
@@ -141,6 +142,14 @@ def silent_when_short(alert: AlertPromise, timeline: Timeline, *, rung: str, con
         )
     seen = [point for point in _held(measured, span.start, until) if _beyond(alert, point[1])]
     early = [instant for instant in story.firing if begun <= instant < until]
+    # A scrape that was under way at an evaluation is seen by the rule at the next one.
+    outlasted = seen[-1][0] - seen[0][0] + letters.evaluation if seen else 0.0
+    if early and outlasted > letters.effective_for - HAIR:
+        return unproven(
+            clause,
+            f"the state lasted {lasted:.2f} s, but its own metric showed it for up to {outlasted:.2f} s, no less than "
+            f"for {letters.effective_for:g} s: what came back was scraped late",
+        )
     if early:
         return broken(
             clause,
@@ -177,8 +186,11 @@ def fires_above(alert: AlertPromise, timeline: Timeline, *, rung: str, stale: fl
     letters, span = bounds(alert, timeline), timeline.phase(rung)
     if short := _too_short(letters, span, letters.reach + letters.hold + stale):
         return unproven(clause, short)
-    if not alert.fires_on and (narrow := _wrong_side(alert, span, above=True) or inside_slack(alert, timeline, span)):
-        return unproven(clause, narrow)
+    if not alert.fires_on:
+        if aside := _wrong_side(alert, span, above=True):
+            return unproven(clause, aside, lasting=True)
+        if narrow := inside_slack(alert, timeline, span):
+            return unproven(clause, narrow)
     story, measured = history(alert, timeline), timeline.measures.get(alert.name)
     interval = letters.evaluation
     deadline = span.start + letters.reach + letters.hold + stale
@@ -390,9 +402,6 @@ def _story_text(story: History, until: float) -> str:
     return ", ".join(parts)
 
 
-UNEVEN = "the rung was not held evenly"
-
-
 def _uneven(alert: AlertPromise, timeline: Timeline, span: Span, letters: Bounds, instant: float) -> str:
     """
     Why a measure beyond the threshold is no wrong metric: in that very window the clients saw it passed as well.
@@ -411,8 +420,8 @@ def _uneven(alert: AlertPromise, timeline: Timeline, span: Span, letters: Bounds
     if not _beyond(alert, most):
         return ""
     return (
-        f"{UNEVEN}: in the {letters.window:g} s before {at(instant)} the clients themselves saw up to "
-        f"{most:.4f} {span.quantity}, against {premise.achieved(timeline, span):.4f} over {span.name}"
+        f"the rung was not held evenly: in the {letters.window:g} s before {at(instant)} the clients themselves saw "
+        f"up to {most:.4f} {span.quantity}, against {premise.achieved(timeline, span):.4f} over {span.name}"
     )
 
 

@@ -37,9 +37,6 @@ SHOWN = 5
 AMISS = 0.25
 """The share of a line's points that may lie outside of their bounds: a scrape or two of a busy machine."""
 
-STILL = "the world did not move enough to tell a constant"
-"""Of a panel that showed what happened, but no more than noise of it: a quieter machine may tell."""
-
 EXACT = 1e-6
 """Relative: sums of floating numbers."""
 
@@ -169,7 +166,7 @@ def shows(promise: PanelPromise, contract: Contract, timeline: Timeline, *, calm
             clause, str(error), Finding(expected=error.wanted, observed=error.found, location=_place(place, file))
         )
     except _Unjudged as error:
-        return unproven(clause, f"{promise.title!r}: {error}")
+        return unproven(clause, f"{promise.title!r}: {error}", lasting=True)
     if lacking:
         return broken(clause, lacking)
     drawing = _Drawing(panel=panel, targets=targets, scale=scale)
@@ -397,7 +394,7 @@ def _still(tally: _Tally, phases: tuple[str, str]) -> str:
             return ""
         went = f"went from {_range(calm)} to {_range(fault)}"
         said.append(f"{plain(name) or 'it'} {went}, no more than twice the slack ({slack:.3g})")
-    return f"{STILL}: {'; '.join(said) or 'nothing was to be seen'}"
+    return f"the world did not move enough to tell a constant: {'; '.join(said) or 'nothing was to be seen'}"
 
 
 # --- how a panel is drawn -----------------------------------------------------------------------------------------

@@ -60,6 +60,7 @@ def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, ti
     deadlines = [("firing", fired, fired + wait + DELIVERY, f"group_wait {wait:g} s")]
     if alert.resolved_notification:
         deadlines.append(("resolved", ended, ended + interval + DELIVERY, f"group_interval {interval:g} s"))
+    late: list[tuple[float, float]] = []
     seen = 0
     for state, change, deadline, spent in deadlines:
         own = [page for page in pages if page.state == state and page.notification.receiver == receiver.kind]
@@ -82,20 +83,40 @@ def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, ti
                 Finding(expected=expected, observed=_what_came(own, pages), location=_address(receiver, timeline))
             )
             continue
-        if len(accepted) > 1:
-            when = ", ".join(at(page.notification.at) for page in accepted)
-            findings.append(Finding(expected=expected, observed=f"{len(accepted)} of them, at {when}"))
         first = accepted[0].notification
-        if not change - letters.evaluation <= first.at <= deadline:
-            side = "before the alert changed" if first.at < change else f"{first.at - deadline:.2f} s late"
-            findings.append(Finding(expected=expected, observed=f"at {at(first.at)}, {side}"))
+        findings += _not_once(accepted, expected, change - letters.evaluation, deadline)
+        late += [(change, first.at)] * (first.at > deadline)
         instants: tuple[float, ...] = (fired,) if state == "firing" else (fired, story.firing[-1])
         findings += _wrong_text(alert, timeline, accepted[0], state, instants)
     findings += mistimed(receiver, timing, timeline)
+    if held_up := _held_up(timeline, late, findings):
+        return unproven(clause, held_up)
     if findings:
         return broken(clause, _headline(findings), *findings, observations=max(1, seen))
     told = " and ".join(state for state, *_ in deadlines)
     return holds(clause, observations=seen, reason=f"{told} reached {receiver.kind} once each, with the right text")
+
+
+def _not_once(accepted: list[Page], expected: str, earliest: float, deadline: float) -> Iterator[Finding]:
+    if len(accepted) > 1:
+        when = ", ".join(at(page.notification.at) for page in accepted)
+        yield Finding(expected=expected, observed=f"{len(accepted)} of them, at {when}")
+    told = accepted[0].notification.at
+    if told < earliest:
+        yield Finding(expected=expected, observed=f"at {at(told)}, before the alert changed")
+    elif told > deadline:
+        yield Finding(expected=expected, observed=f"at {at(told)}, {told - deadline:.2f} s late")
+
+
+def _held_up(timeline: Timeline, late: list[tuple[float, float]], findings: list[Finding]) -> str:
+    """Why late notifications, from when until when, tell of the machine; empty where they do not, or not they alone."""
+    shares = [premise.in_use(timeline, start=changed, end=told) or 0.0 for changed, told in late]
+    if not late or len(findings) > len(late) or min(shares) < premise.FULL:
+        return ""
+    return (
+        f"was told {max(told - changed for changed, told in late):.2f} s after it changed, but {min(shares):.0%} of "
+        "the processors were in use meanwhile: the machine was too busy"
+    )
 
 
 def pages_about(alert: AlertPromise, timeline: Timeline) -> Iterator[Page]:

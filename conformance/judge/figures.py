@@ -42,9 +42,6 @@ EXACT = 1e-9
 CLOCKS = 1e-3
 """Relative: a service may measure with another clock of the machine than its clients."""
 
-TOO_QUICK = "no request was slow enough to tell by"
-"""Beside what a busy machine adds to the others: a quieter one may tell."""
-
 CLEARLY = 1.25
 """How much longer those that waited must have taken than what they may have taken beside it, to be told apart."""
 
@@ -241,7 +238,7 @@ def _durations(case: _Case, requests: Sequence[Request]) -> Verdict:
     beside = math.fsum(plain[: len(slow)])
     if not slow or math.fsum(slow) < CLEARLY * beside:
         waits = f"{len(slow)} had to wait and took {math.fsum(slow):.3f} s, as many others {beside:.3f} s"
-        raise _Unknown(f"{TOO_QUICK}: {waits if slow else 'none had to wait'}")
+        raise _Unknown(f"no request was slow enough to tell by: {waits if slow else 'none had to wait'}")
     agents = {each.agent for each in requests} | {dict(labels)["agent"] for labels in buckets}
     findings = [
         finding

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from conformance.judge import alerts, alone, delivery, premise, shipped
-from conformance.judge.verdict import Status, unproven, unsupported
+from conformance.judge.verdict import Status, unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,28 +40,11 @@ class Ladder:
     def clause(self, aspect: str) -> str:
         return f"alert/{self.alert}/{aspect}"
 
-
-def narrow(ladder: Ladder, contract: Contract, timelines: Mapping[str, Timeline]) -> dict[str, str]:
-    """By program the reason why one of its rungs proved nothing though its premises were met, where one did."""
-    alert = contract.alert(ladder.alert)
-    found = {}
-    if alert.fires_on and ladder.below in timelines and not timelines[ladder.below].stand_ins:
-        # A state that is short may fall between two evaluations; at half the tempo it meets others.
-        short = alerts.silent_when_short(alert, timelines[ladder.below], rung=ladder.rung, control=ladder.control)
-        if short.status is Status.UNPROVEN:
-            found[ladder.below] = short.reason
-    below = timelines.get(ladder.below)
-    if below is not None and not alert.fires_on and not (below.stand_ins or below.interrupted):
-        silent = alerts.silent_below(alert, below, rung=ladder.rung, control=ladder.control)
-        if silent.status is Status.UNPROVEN and silent.reason.startswith(alerts.UNEVEN):
-            found[ladder.below] = silent.reason
-    for program, phase in ((ladder.below, ladder.rung), (ladder.above, ladder.beyond)):
-        seen = timelines.get(program)
-        if seen is None or alert.fires_on or phase not in {span.name for span in seen.phases}:
-            continue
-        if reason := alerts.inside_slack(alert, seen, seen.phase(phase)):
-            found[program] = reason
-    return found
+    def programs(self, aspect: str) -> tuple[str, ...]:
+        """Those in which that aspect shows."""
+        if aspect == "silent-below":
+            return (self.below,)
+        return tuple(dict.fromkeys((self.below, self.above))) if aspect == "alone" else (self.above,)
 
 
 def judged(ladder: Ladder, aspect: str, contract: Contract, timelines: Mapping[str, Timeline]) -> Verdict:
@@ -86,12 +69,12 @@ def judged(ladder: Ladder, aspect: str, contract: Contract, timelines: Mapping[s
             alert, tuple({each.program: each for each in (below, above)}.values()), ladder.consequences
         ),
     }
-    verdict = judges[aspect]()
-    if verdict.status is Status.BROKEN and aspect in PASSED and not (alert.fires_on or above.interrupted):
-        if reason := alerts.inside_slack(alert, above, above.phase(ladder.beyond)):
-            # Whether the threshold was passed at each evaluation is not known: what follows from it is not either.
-            return unproven(verdict.clause, f"{verdict.reason}; but {reason}")
-    return verdict
+    verdict = replace(judges[aspect](), about=ladder.programs(aspect))
+    if verdict.status is not Status.BROKEN or aspect not in PASSED or alert.fires_on or above.interrupted:
+        return verdict
+    # Where it is not known whether the threshold was passed at each evaluation, what follows from it is not either.
+    reason = alerts.inside_slack(alert, above, above.phase(ladder.beyond))
+    return replace(verdict, status=Status.UNPROVEN, reason=f"{verdict.reason}; but {reason}") if reason else verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ the clauses that it was chosen for, each for its reason: a suite that lets it pa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -99,14 +99,18 @@ class Mutant:
 
 def caught(mutant: Mutant, contract: Contract, timelines: Mapping[str, Timeline]) -> Verdict:
     """The mutant breaks what it was chosen for, for that reason, and nothing else; the shipped rule holds there."""
+    return replace(_caught(mutant, contract, timelines), about=(mutant.program,))
+
+
+def _caught(mutant: Mutant, contract: Contract, timelines: Mapping[str, Timeline]) -> Verdict:
     clause, alert = mutant.clause, mutant.ladder.alert
     try:
         wanted = mutant.bent(timelines[mutant.program].config.rules_shipped)
     except MutantError as error:
-        return unproven(clause, f"no mutant could be made: {error}")
+        return unproven(clause, f"no mutant could be made: {error}", lasting=True)
     beside = timelines.get(mutant.cell)
     if beside is None:
-        return unproven(clause, f"no Prometheus with the mutant's rules stood beside {mutant.program}")
+        return unproven(clause, f"no Prometheus with the mutant's rules stood beside {mutant.program}", lasting=True)
     if stood := _stood(mutant, wanted, timelines[mutant.program], beside):
         return unproven(clause, stood)
     bent = {**timelines, mutant.program: beside}

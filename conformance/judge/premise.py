@@ -121,16 +121,18 @@ def excused(verdict: Verdict, timelines: Iterable[Timeline]) -> Verdict:
 
     What nobody had the time to do is not told apart then from what is not done. What was shipped is read, not measured.
     """
-    shares = [used for each in timelines if (used := in_use(each)) is not None]
-    if verdict.status is not Status.BROKEN or verdict.clause.endswith("/shipped") or max(shares, default=0.0) < FULL:
+    shares = {each.program: used for each in timelines if (used := in_use(each)) is not None}
+    most = max(shares.values(), default=0.0)
+    if verdict.status is not Status.BROKEN or verdict.clause.endswith("/shipped") or most < FULL:
         return verdict
-    reason = f"{verdict.reason}; but {max(shares):.0%} of the processors were in use: the machine was too busy to tell"
+    reason = f"{verdict.reason}; but {most:.0%} of the processors were in use: the machine was too busy to tell"
     return replace(verdict, status=Status.UNPROVEN, reason=reason)
 
 
-def in_use(timeline: Timeline) -> float | None:
-    """The share of the processors that was in use from the beginning to the end of a program, where that is known."""
-    shares = [share for at, share in timeline.processors if timeline.begun <= at <= timeline.ended]
+def in_use(timeline: Timeline, *, start: float | None = None, end: float | None = None) -> float | None:
+    """The share of the processors that was in use during a program, or a part of it, where that is known."""
+    start, end = timeline.begun if start is None else start, timeline.ended if end is None else end
+    shares = [share for at, share in timeline.processors if start <= at <= end]
     return sum(shares) / len(shares) if shares else None
 
 

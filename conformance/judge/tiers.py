@@ -7,6 +7,7 @@ It compares two histories of one alert; which of them is right is not for it to 
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ def agree(ladders: Sequence[Ladder], contract: Contract, timelines: Mapping[str,
         return unsupported(CLAUSE, "; ".join(dict.fromkeys(stood_in)))
     findings: list[Finding] = []
     missing: list[str] = []
+    doubtful: list[str] = []
     evaluations = 0
     for name, seen in programs.items():
         if reasons := premise.failed(seen, needs=alerts.NEEDS):
@@ -54,6 +56,7 @@ def agree(ladders: Sequence[Ladder], contract: Contract, timelines: Mapping[str,
             differing = [found for alert in contract.alerts if (found := _differs(alert, seen)) is not None]
             if differing and (hidden := _hidden(seen)):
                 missing.append(f"{name} differs from its replay ({differing[0].location}), but {hidden}")
+                doubtful.append(name)
             else:
                 findings += differing
     changes = _changes(ladders, contract, timelines)
@@ -63,11 +66,13 @@ def agree(ladders: Sequence[Ladder], contract: Contract, timelines: Mapping[str,
     if findings:
         return broken(CLAUSE, _counted(findings), *findings, observations=len(findings))
     if missing:
-        return unproven(CLAUSE, missing[0] + (f" (and {len(missing) - 1} more programs)" if missing[1:] else ""))
+        more = f" (and {len(missing) - 1} more programs)" if missing[1:] else ""
+        # What fails its premises is performed again for those.
+        return replace(unproven(CLAUSE, missing[0] + more, lasting=not doubtful), about=tuple(doubtful))
     asleep = [ladder.alert for ladder in ladders if not changes.get(ladder.alert)]
     if asleep:
         # Two silences agree about nothing.
-        return unproven(CLAUSE, f"{', '.join(asleep)} never changed, so that nothing could agree")
+        return unproven(CLAUSE, f"{', '.join(asleep)} never changed, so that nothing could agree", lasting=True)
     return holds(
         CLAUSE,
         observations=sum(changes.values()),

@@ -168,7 +168,7 @@ def port(promise: PortPromise, timeline: Timeline) -> Verdict:
         return unproven(clause, "; ".join(reasons or _unread(timeline)))
     spoken = next((each for each in seen.ports if each.port == promise.port), None)
     if spoken is None:
-        return unproven(clause, f"nothing was sent to port {promise.port}")
+        return unproven(clause, f"nothing was sent to port {promise.port}", lasting=True)
     finding = Finding(
         expected=f"{promise.promise} ({promise.protocol})",
         observed=spoken.refused or spoken.said,

@@ -58,7 +58,12 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """`observations` counts what the status rests on; a `holds` that rests on nothing cannot be made."""
+    """
+    `observations` counts what the status rests on; a `holds` that rests on nothing cannot be made.
+
+    `about` names the programs that it rests on, where they are fewer than those of its test. What is `lasting` no
+    second attempt would find otherwise.
+    """
 
     clause: str
     status: Status
@@ -68,6 +73,8 @@ class Verdict:
     document: str = ""
     again: str = ""
     evidence: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
+    lasting: bool = False
 
     def __post_init__(self) -> None:
         if self.status is Status.HOLDS and self.observations <= 0:
@@ -114,10 +121,15 @@ def broken(clause: str, reason: str, *findings: Finding, observations: int = 1) 
     )
 
 
-def unproven(clause: str, reason: str, *findings: Finding, observations: int = 0) -> Verdict:
-    """A premise failed."""
+def unproven(clause: str, reason: str, *findings: Finding, observations: int = 0, lasting: bool = False) -> Verdict:
+    """A premise failed; where that is not `lasting` the program is performed once more."""
     return Verdict(
-        clause=clause, status=Status.UNPROVEN, reason=reason, findings=tuple(findings), observations=observations
+        clause=clause,
+        status=Status.UNPROVEN,
+        reason=reason,
+        findings=tuple(findings),
+        observations=observations,
+        lasting=lasting,
     )
 
 

@@ -139,8 +139,7 @@ def test_a_measure_that_passes_is_told_apart_by_what_the_clients_saw_in_that_win
     assert [each.status for each in verdicts] == [Status.BROKEN, Status.UNPROVEN], verdicts[1].text()
     assert words in verdicts[1].reason
     assert not premise.repeatable(wrong)
-    assert not ladder.narrow(rungs, load(), {**timelines(), program: wrong})
-    assert program in ladder.narrow(rungs, load(), {**timelines(), program: uneven})
+    assert not verdicts[1].lasting
 
 
 def test_a_lost_scrape_does_not_count_upwards() -> None:
@@ -208,7 +207,9 @@ def test_errors_that_were_answered_late_prove_nothing(aspect: str) -> None:
     assert "12 of 241" in verdict.reason
     assert premise.repeatable(slow)
     assert not premise.repeatable(few)
-    assert not ladder.narrow(rungs, load(), {**timelines(), "error-rate-above": few})
+    with_few = ladder.judged(rungs, aspect, load(), {**timelines(), "error-rate-above": few})
+    assert with_few.status is Status.HOLDS
+    assert with_few.about == verdict.about == ("error-rate-above",)
 
 
 @pytest.mark.parametrize("aspect", ladder.PASSED)
@@ -231,6 +232,51 @@ def test_an_alert_that_was_interrupted_where_answers_came_late_is_not_broken(asp
     ]
     assert [each.status for each in rows] == [Status.BROKEN, Status.UNPROVEN], rows[1].text()
     assert "late answers move" in rows[1].reason
+
+
+def test_a_state_that_its_own_metric_showed_for_as_long_as_for_proves_nothing() -> None:
+    """
+    The gateway was back in time, and on a busy machine scraped late: the rule was right to fire.
+    """
+    (rungs,) = (each for each in ladders() if each.alert == "ServiceDown")
+    seen = timelines()["service-down"]
+    rung, until = seen.phase(rungs.rung), seen.phase(rungs.control).start
+    measured = seen.measures["ServiceDown"]
+    firing = next(each for each in seen.alerts if dict(each.labels)["alertstate"] == "firing")
+    instants = [at for at, _ in measured.points if rung.start <= at < until]
+    fired = replace(firing, points=((instants[-2], 1.0), *firing.points))
+    early = replace(seen, alerts=tuple(fired if each is firing else each for each in seen.alerts))
+    down = dict.fromkeys(instants[:4], 0.0)
+    long = replace(
+        early,
+        measures={
+            **seen.measures,
+            "ServiceDown": replace(measured, points=tuple((at, down.get(at, value)) for at, value in measured.points)),
+        },
+    )
+
+    rows = [
+        ladder.judged(rungs, "silent-below", load(), {**timelines(), "service-down": each}) for each in (early, long)
+    ]
+    assert [each.status for each in rows] == [Status.BROKEN, Status.UNPROVEN], rows[1].text()
+    assert "its own metric showed it for up to 1.00 s" in rows[1].reason
+
+
+@pytest.mark.parametrize(("share", "status"), [(0.99, Status.UNPROVEN), (0.8, Status.BROKEN)])
+def test_a_page_that_came_late_through_a_full_machine_is_no_finding(share: float, status: Status) -> None:
+    """
+    All its processors were in use from the change to the page; where they were not, late is late.
+    """
+    (rungs,) = (each for each in ladders() if each.alert == "HighErrorRate")
+    seen = timelines()["error-rate-above"]
+    late = replace(
+        seen,
+        notifications=tuple(replace(each, at=each.at + 2.5) for each in seen.notifications),
+        processors=tuple((seen.begun + n / 2, share) for n in range(60)),
+    )
+
+    verdict = ladder.judged(rungs, "delivered", load(), {**timelines(), "error-rate-above": late})
+    assert verdict.status is status, verdict.text()
 
 
 def test_what_else_fires_while_answers_are_late_is_the_machines_doing() -> None:
