@@ -35,5 +35,6 @@ STEADY = Program(
     ),
     jobs=frozenset({"osmen_gateway", "osmen_postgres", "osmen_redis", "docker"}),
     needs=frozenset({"upstream", "postgres", "redis"}),
+    slower=dict.fromkeys(("osmen_postgres", "osmen_redis", "docker"), 30.0),
     signals=frozenset({"metrics", "logs", "traces", "levels"}),
 )
