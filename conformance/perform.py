@@ -182,7 +182,7 @@ class Stage:
             slower=program.slower,
             subject=self._subjects.get(program.name, Subject()),
             in_loki=bool(program.signals & {"logs", "dashboards"}),
-            keen=program.quantity == "s",
+            keen=program.quantity in ("s", "errors/s"),
             shadows=tuple(self._shadows(program.name, again=AGAIN if name.endswith(AGAIN) else "")),
         )
 
