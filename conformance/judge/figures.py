@@ -16,7 +16,7 @@ from fixtures.core import clock
 from fixtures.load.ledger import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
     from conformance.contract.model import MetricPromise, Metrics
     from conformance.judge.verdict import Verdict
@@ -225,7 +225,7 @@ def _durations(case: _Case, requests: Sequence[Request]) -> Verdict:
     By agent the count is exact, and what the service measured is no more than its clients did: it is a part of that.
 
     Together it is no less than the latency of the requests that the model server let wait, less what these may have
-    taken beside waiting: as much as the longest of the others, if those had been theirs.
+    taken beside waiting: each as much as the longer half of the others took meanwhile, on the same machine.
     """
     if form.malformed(case.promise, case.page):
         raise _Unknown(f"{case.promise.name} is no histogram to be read: see metric/{case.promise.name}/type")
@@ -234,8 +234,8 @@ def _durations(case: _Case, requests: Sequence[Request]) -> Verdict:
         raise _Unknown(f"there are no buckets by agent: see metric/{case.promise.name}")
     waited = {each.request_id for each in case.seen.billed if each.stalled}
     slow = [each.latency for each in requests if each.request_id in waited]
-    plain = sorted((each.latency for each in requests if each.request_id not in waited), reverse=True)
-    beside = math.fsum(plain[: len(slow)])
+    plain = [each.latency for each in requests if each.request_id not in waited]
+    beside = len(slow) * _longer_half(_meanwhile(requests, waited) or plain)
     if not slow or math.fsum(slow) < CLEARLY * beside:
         waits = f"{len(slow)} had to wait and took {math.fsum(slow):.3f} s, as many others {beside:.3f} s"
         raise _Unknown(f"no request was slow enough to tell by: {waits if slow else 'none had to wait'}")
@@ -257,6 +257,19 @@ def _durations(case: _Case, requests: Sequence[Request]) -> Verdict:
         observations=len(requests),
         reason=f"{len(requests)} durations, mean {has:.3f} s where clients saw {seen:.3f} s; {len(slow)} had to wait",
     )
+
+
+def _meanwhile(requests: Sequence[Request], waited: Container[str]) -> list[float]:
+    """The latencies of those that did not have to wait, from the first that had to until the last of them."""
+    slow = [each for each in requests if each.request_id in waited]
+    start, end = min((each.sent for each in slow), default=0.0), max((each.finished for each in slow), default=0.0)
+    return [e.latency for e in requests if e.request_id not in waited and start <= e.sent and e.finished <= end]
+
+
+def _longer_half(latencies: Sequence[float]) -> float:
+    """The mean of the longer half; 0 of none."""
+    half = sorted(latencies, reverse=True)[: (len(latencies) + 1) // 2]
+    return math.fsum(half) / max(1, len(half))
 
 
 def _of_agent(case: _Case, agent: str, latencies: Sequence[float]) -> Iterator[Finding]:
@@ -301,7 +314,7 @@ def _waiting(case: _Case, slow: Sequence[float], plain: Sequence[float], beside:
     least = (math.fsum(slow) - beside) * tempo
     because = (
         f"{len(slow)} requests had to wait and took {math.fsum(slow) * tempo:.3f} s together; beside waiting at most "
-        f"{beside * tempo:.3f} s, what the {len(slow)} longest of the others took"
+        f"{beside * tempo:.3f} s, as long as the longer half of the others took meanwhile"
     )
     has = math.fsum(sample.value for sample in case.page.named(f"{name}_sum"))
     if has < least:

@@ -69,7 +69,9 @@ def judged(ladder: Ladder, aspect: str, contract: Contract, timelines: Mapping[s
             alert, tuple({each.program: each for each in (below, above)}.values()), ladder.consequences
         ),
     }
-    verdict = replace(judges[aspect](), about=ladder.programs(aspect))
+    about = ladder.programs(aspect)
+    amiss = tuple(name for name in about if premise.failed(timelines[name], needs=alerts.NEEDS))
+    verdict = replace(judges[aspect](), about=amiss or about)
     if verdict.status is not Status.BROKEN or aspect not in PASSED or alert.fires_on or above.interrupted:
         return verdict
     # Where it is not known whether the threshold was passed at each evaluation, what follows from it is not either.

@@ -260,10 +260,12 @@ class Window:
 # --- what clients saw ---------------------------------------------------------------------------------------------
 
 
-def _flows(requests: Iterable[Request], key: Callable[[Request], object], amount: float = 1.0) -> list[Flow]:
+def _flows(case: Case, requests: Iterable[Request], key: Callable[[Request], object]) -> list[Flow]:
+    """What counts requests counts each when it is over, which is not before what it had to wait for is."""
+    waited = _waited(case)
     parts: defaultdict[object, list[tuple[float, float, float]]] = defaultdict(list)
     for each in requests:
-        parts[key(each)].append((each.sent, each.finished, amount))
+        parts[key(each)].append((each.sent + waited.get(each.request_id, 0.0), each.finished, 1.0))
     return [Flow.of(events) for events in parts.values()]
 
 
@@ -287,12 +289,12 @@ def _rates(case: Case, flows: Sequence[Flow]) -> Callable[[float], Bound | None]
 
 def _request_rate(case: Case) -> Expected:
     answered = [each for each in case.requests if each.outcome is not Outcome.LOST]
-    return {ANY: _rates(case, _flows(answered, lambda each: (each.agent, each.outcome)))}
+    return {ANY: _rates(case, _flows(case, answered, lambda each: (each.agent, each.outcome)))}
 
 
 def _error_rate(case: Case) -> Expected:
     failed = [each for each in case.requests if each.outcome is Outcome.ERROR]
-    return {ANY: _rates(case, _flows(failed, lambda each: each.agent))}
+    return {ANY: _rates(case, _flows(case, failed, lambda each: each.agent))}
 
 
 def _executed(case: Case) -> list[Request]:
@@ -301,7 +303,7 @@ def _executed(case: Case) -> list[Request]:
 
 def _execution_rate(case: Case) -> Expected:
     return {
-        agent: _rates(case, _flows([e for e in _executed(case) if e.agent == agent], lambda each: each.outcome))
+        agent: _rates(case, _flows(case, [e for e in _executed(case) if e.agent == agent], lambda each: each.outcome))
         for agent in case.agents
     }
 
@@ -377,8 +379,8 @@ def _share(yes: Bound, no: Bound) -> Bound:
 def _success(case: Case) -> Expected:
     def of(agent: str) -> Callable[[float], Bound | None]:
         own = [e for e in _executed(case) if e.agent == agent]
-        good = _flows([e for e in own if e.outcome is Outcome.SUCCESS], lambda _: 0)
-        bad = _flows([e for e in own if e.outcome is Outcome.ERROR], lambda _: 0)
+        good = _flows(case, [e for e in own if e.outcome is Outcome.SUCCESS], lambda _: 0)
+        bad = _flows(case, [e for e in own if e.outcome is Outcome.ERROR], lambda _: 0)
 
         def at(instant: float) -> Bound | None:
             yes, no = (_sum(case.increase(flow, instant) for flow in flows) for flows in (good, bad))
@@ -443,12 +445,14 @@ def _bill(case: Case) -> list[tuple[Request, str, str, float, float]]:
     return rows
 
 
-def _billed(rows: Iterable[tuple[Request, str, str, float, float]], *, dollars: bool) -> list[Flow]:
+def _billed(case: Case, rows: Iterable[tuple[Request, str, str, float, float]], *, dollars: bool) -> list[Flow]:
+    waited = _waited(case)
     parts: defaultdict[tuple[str, ...], list[tuple[float, float, float]]] = defaultdict(list)
     for request, model, kind, tokens, price in rows:
         # Cost has no type: prompt and completion of one request are added up.
         key = (request.agent, model) if dollars else (request.agent, model, kind)
-        parts[key].append((request.sent, request.finished, price if dollars else tokens))
+        counted = request.sent + waited.get(request.request_id, 0.0)
+        parts[key].append((counted, request.finished, price if dollars else tokens))
     return [Flow.of(events) for events in parts.values()]
 
 
@@ -465,7 +469,7 @@ def _increases(case: Case, flows: Sequence[Flow], times: float = 1.0) -> Callabl
 def _tokens(case: Case) -> Expected:
     rows = _bill(case)
     return {
-        agent: _increases(case, _billed([r for r in rows if r[0].agent == agent], dollars=False))
+        agent: _increases(case, _billed(case, [r for r in rows if r[0].agent == agent], dollars=False))
         for agent in case.agents
     }
 
@@ -473,26 +477,26 @@ def _tokens(case: Case) -> Expected:
 def _token_rate(case: Case) -> Expected:
     rows = _bill(case)
     return {
-        kind: _rates(case, _billed([r for r in rows if r[2] == kind], dollars=False))
+        kind: _rates(case, _billed(case, [r for r in rows if r[2] == kind], dollars=False))
         for kind in ("prompt", "completion")
     }
 
 
 def _cost(case: Case) -> Expected:
-    return {ANY: _increases(case, _billed(_bill(case), dollars=True))}
+    return {ANY: _increases(case, _billed(case, _bill(case), dollars=True))}
 
 
 def _cost_by_agent(case: Case) -> Expected:
     rows = _bill(case)
     return {
-        agent: _increases(case, _billed([r for r in rows if r[0].agent == agent], dollars=True))
+        agent: _increases(case, _billed(case, [r for r in rows if r[0].agent == agent], dollars=True))
         for agent in case.agents
     }
 
 
 def _projections(case: Case) -> Expected:
     """A day and thirty days at the pace of the range: its dollars, by its length in the document's time."""
-    flows = _billed(_bill(case), dollars=True)
+    flows = _billed(case, _bill(case), dollars=True)
     span = case.window * case.tempo
     return {
         "per day": _increases(case, flows, DAY / span),

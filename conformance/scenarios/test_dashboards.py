@@ -38,7 +38,7 @@ CALM = Steady(rps=0.1, agents=ROUND)
 """Six requests a minute."""
 
 FAULTS = (
-    Ailing(erring="gpt-3.5-turbo", errors=0.5, slow="gpt-4", seconds=8),
+    Ailing(erring="gpt-3.5-turbo", errors=0.5, slow="gpt-4", seconds=15),
     Sessions(total=60),
     Memory(share=0.4),
     Stirred(queries=90, lookups=30, burn=0.05),

@@ -120,7 +120,7 @@ def test_a_rung_inside_its_own_slack_is_unproven() -> None:
     verdict = judge({**timelines(), seen.program: bent})["alert/HighErrorRate/fires-above"]
 
     assert verdict.status is Status.UNPROVEN
-    assert "lies within the slack of its measure: 2.0% from the threshold, slack " in verdict.reason
+    assert "lies within the slack of its measure: the threshold is 2.0% away, slack " in verdict.reason
 
 
 @pytest.mark.parametrize(("threshold", "aspect"), [(0.2, "fires-above"), (0.05, "silent-below"), (0.2, "silent-below")])

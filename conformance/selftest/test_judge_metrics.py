@@ -585,7 +585,7 @@ DEVIANTS = (
         "half of each duration",
         lambda: bent(samples=timed(DURATION, 0.5)),
         {f"{DURATION}/ledger"},
-        "requests of at most 5 s",
+        "s, as long as the longer half of the others",
     ),
     Deviant(
         "an agent's time twice",
