@@ -145,7 +145,7 @@ def test_a_component_that_dies_is_named_and_proves_nothing(hurried: Living) -> N
     Redis is killed in the middle of the run: what rests on it is unproven and says so, and the run is no pass.
     """
     living = hurried
-    living.reach("steady: calm")
+    living.reach("the longest program")
     (pid,) = (pid for pid, _, name in living.seen.processes if name == "redis-server")
     psutil.Process(pid).kill()
     code = living.process.wait(timeout=90)
