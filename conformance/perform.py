@@ -45,7 +45,6 @@ from fixtures.stack.tempo import TempoError, rewrite_expression
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
-    from datetime import timedelta
 
     from conformance.contract.model import Contract
     from conformance.judge.ladder import Ladder
@@ -128,7 +127,6 @@ class Stage:
         self._doubts = doubts
         self._dashboards = dict(dashboards or {})
         self._subjects = subjects or {}
-        self._ladders = tuple(ladders)
         self._measured = {name for ladder in ladders for name in (ladder.below, ladder.above)}
         self._replayer = Replayer(contract)
         self._mutants = tuple(mutants)
@@ -339,15 +337,14 @@ class Stage:
             with contextlib.suppress(ObserveError):
                 fired = settled.fired_while_down(prometheus)
                 if fired:
-                    rest = sum(timer(each.total_seconds(), cell.spec.tempo) for each in self._told_after()) + DELIVERY
+                    timing = self._contract.timing
+                    timers = (each.total_seconds() for each in (timing.group_wait, timing.group_interval))
+                    rest = sum(timer(each, cell.spec.tempo) for each in timers) + DELIVERY
                     over = settled.quiet(prometheus, rest=rest, budget=rest + budget / 2)
                     after = "" if over.ok else f" and did not end within {over.elapsed:.0f} s"
                     self._listener.note(f"{name}: {', '.join(fired)} fired before its targets were up{after}")
                 return Before(missed=prometheus.missed_evaluations(), fired=fired)
         return Before()
-
-    def _told_after(self) -> tuple[timedelta, timedelta]:
-        return self._contract.timing.group_wait, self._contract.timing.group_interval
 
     def _watch(self, stack: Stack) -> None:
         self._processors.look()

@@ -239,7 +239,7 @@ def _receiver(entry: Reader) -> ReceiverPromise:
         kind=kind,
         endpoint=endpoint,
         send_resolved=entry.flag("send_resolved"),
-        channel=entry.text("channel") if kind is ReceiverKind.SLACK and entry.has("channel") else "",
+        channel=entry.text("channel") if kind is ReceiverKind.SLACK else "",
         document=entry.document(),
     )
 

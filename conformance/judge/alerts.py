@@ -142,9 +142,12 @@ def silent_when_short(alert: AlertPromise, timeline: Timeline, *, rung: str, con
         )
     seen = [point for point in _held(measured, span.start, until) if _beyond(alert, point[1])]
     early = [instant for instant in story.firing if begun <= instant < until]
+    run = _last_run(
+        tuple(instant for instant, _ in seen), letters.evaluation, before=early[0] + HAIR if early else None
+    )
     # A scrape that was under way at an evaluation is seen by the rule at the next one.
-    outlasted = seen[-1][0] - seen[0][0] + letters.evaluation if seen else 0.0
-    if early and outlasted > letters.effective_for - HAIR:
+    outlasted = run[-1] - run[0] + letters.evaluation if run else 0.0
+    if early and run and early[0] <= run[-1] + letters.evaluation + HAIR and outlasted > letters.effective_for - HAIR:
         return unproven(
             clause,
             f"the state lasted {lasted:.2f} s, but its own metric showed it for up to {outlasted:.2f} s, no less than "
@@ -461,7 +464,7 @@ def inside_slack(alert: AlertPromise, timeline: Timeline, span: Span) -> str:
     if span.quantity != "errors/s":
         return ""
     if not span.rung:
-        return ""
+        return f"at the rung {_of(span)} there is no event that could be counted"
     # What is told apart is the threshold from a value that lies around the rung, by a share of the rung.
     distance = abs(span.rung - alert.threshold) / span.rung
     letters = bounds(alert, timeline)

@@ -70,8 +70,10 @@ def judged(ladder: Ladder, aspect: str, contract: Contract, timelines: Mapping[s
         ),
     }
     about = ladder.programs(aspect)
-    amiss = tuple(name for name in about if premise.failed(timelines[name], needs=alerts.NEEDS))
-    verdict = replace(judges[aspect](), about=amiss or about)
+    if aspect == "alone":
+        # Of two cells the one may be sound.
+        about = tuple(name for name in about if premise.failed(timelines[name], needs=alerts.NEEDS)) or about
+    verdict = replace(judges[aspect](), about=about)
     if verdict.status is not Status.BROKEN or aspect not in PASSED or alert.fires_on or above.interrupted:
         return verdict
     # Where it is not known whether the threshold was passed at each evaluation, what follows from it is not either.

@@ -121,8 +121,7 @@ def excused(verdict: Verdict, timelines: Iterable[Timeline]) -> Verdict:
 
     What nobody had the time to do is not told apart then from what is not done. What was shipped is read, not measured.
     """
-    shares = {each.program: used for each in timelines if (used := in_use(each)) is not None}
-    most = max(shares.values(), default=0.0)
+    most = max((in_use(each) or 0.0 for each in timelines), default=0.0)
     if verdict.status is not Status.BROKEN or verdict.clause.endswith("/shipped") or most < FULL:
         return verdict
     reason = f"{verdict.reason}; but {most:.0%} of the processors were in use: the machine was too busy to tell"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.timeline import store
+from fixtures.load.ledger import Ledger
 
 if TYPE_CHECKING:
     from conformance.timeline.model import Notification, Timeline
@@ -26,6 +27,16 @@ FOLDER = Path(__file__).with_name("recorded")
 def timelines() -> dict[str, Timeline]:
     """Every recorded timeline by its program."""
     return store.read_all([FOLDER])
+
+
+def stalled(seen: Timeline, *, requests: int, seconds: float) -> Timeline:
+    """The last so many requests of the rung were answered so much later, as when a machine stood still."""
+    rung = next(span.name for span in seen.phases if span.rung is not None)
+    late = {each.due for each in seen.ledger.during(rung).requests[-requests:]}
+    bent = tuple(
+        replace(each, finished=each.finished + seconds) if each.due in late else each for each in seen.ledger.requests
+    )
+    return replace(seen, ledger=Ledger(requests=bent))
 
 
 def slim(timeline: Timeline) -> Timeline:

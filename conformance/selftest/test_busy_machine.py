@@ -11,7 +11,7 @@ from conformance.contract.load import load
 from conformance.judge import alerts, ladder, premise, slack, targets
 from conformance.judge.verdict import Status, broken, holds, unproven
 from conformance.selftest.judging import ladders
-from conformance.selftest.recording import timelines
+from conformance.selftest.recording import stalled, timelines
 from conformance.timeline.model import Series
 from fixtures.load.ledger import Ledger, Outcome
 
@@ -183,16 +183,6 @@ def test_a_scrape_under_way_at_an_evaluation_has_brought_nothing_to_it() -> None
     assert cut > 0.04
 
 
-def stalled(seen: Timeline, *, requests: int, seconds: float) -> Timeline:
-    """The last so many requests of the rung were answered so much later, as when a machine stood still."""
-    rung = next(span.name for span in seen.phases if span.rung is not None)
-    late = {each.due for each in seen.ledger.during(rung).requests[-requests:]}
-    bent = tuple(
-        replace(each, finished=each.finished + seconds) if each.due in late else each for each in seen.ledger.requests
-    )
-    return replace(seen, ledger=Ledger(requests=bent))
-
-
 @pytest.mark.parametrize("aspect", ["fires-above", "for", "resolves", "delivered"])
 def test_errors_that_were_answered_late_prove_nothing(aspect: str) -> None:
     """
@@ -244,7 +234,7 @@ def test_a_state_that_its_own_metric_showed_for_as_long_as_for_proves_nothing() 
     measured = seen.measures["ServiceDown"]
     firing = next(each for each in seen.alerts if dict(each.labels)["alertstate"] == "firing")
     instants = [at for at, _ in measured.points if rung.start <= at < until]
-    fired = replace(firing, points=((instants[-2], 1.0), *firing.points))
+    fired = replace(firing, points=((instants[4], 1.0), *firing.points))
     early = replace(seen, alerts=tuple(fired if each is firing else each for each in seen.alerts))
     down = dict.fromkeys(instants[:4], 0.0)
     long = replace(

@@ -767,9 +767,7 @@ def _needed(name: str, path: tuple[Any, ...]) -> bool:
     optional = OPTIONAL | (OPTIONAL_OF_A_METRIC if name == "metrics.yaml" else set())
     # What a correction adds may be absent from the documented form; a text lost there cannot be told from one added.
     added = path[-3:] == ("documented", "annotations", "description")
-    # A webhook or a mailbox has no channel: that of one receiver cannot be told from none.
-    channel = name == "routes.yaml" and path[-1] == "channel"
-    return path[-1] not in optional and "environment" not in path and path != ADDED and not (added or channel)
+    return path[-1] not in optional and "environment" not in path and path != ADDED and not added
 
 
 def _changed(name: str, path: tuple[Any, ...], change: Callable[[dict[str, Any], str], None]) -> str:

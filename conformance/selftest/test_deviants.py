@@ -123,6 +123,18 @@ def test_a_rung_inside_its_own_slack_is_unproven() -> None:
     assert "lies within the slack of its measure: the threshold is 2.0% away, slack " in verdict.reason
 
 
+def test_a_rung_at_which_nothing_happens_is_unproven() -> None:
+    """
+    Silence at no errors at all tells nothing of a threshold.
+    """
+    seen = timelines()["error-rate-below"]
+    none = tuple(replace(each, rung=0.0, reached=0.0) if each.name == "below" else each for each in seen.phases)
+    verdict = judge({**timelines(), seen.program: replace(seen, phases=none)})["alert/HighErrorRate/silent-below"]
+
+    assert verdict.status is Status.UNPROVEN
+    assert "no event that could be counted" in verdict.reason
+
+
 @pytest.mark.parametrize(("threshold", "aspect"), [(0.2, "fires-above"), (0.05, "silent-below"), (0.2, "silent-below")])
 def test_a_rung_for_another_threshold_is_unproven(threshold: float, aspect: str) -> None:
     """

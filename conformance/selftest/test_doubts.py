@@ -11,8 +11,7 @@ import pytest
 
 from conformance import plugin
 from conformance.contract.load import load
-from conformance.selftest.recording import timelines
-from fixtures.load.ledger import Ledger
+from conformance.selftest.recording import stalled, timelines
 
 if TYPE_CHECKING:
     from conformance.timeline.model import Timeline
@@ -45,15 +44,6 @@ def doubts(**changed: Timeline) -> dict[str, list[str]]:
     return plugin._doubts(items(), load(), seen)
 
 
-def stalled(seen: Timeline, *, requests: int) -> Timeline:
-    """The last requests of the rung were answered 0.4 s later."""
-    late = {each.due for each in seen.ledger.during("above").requests[-requests:]}
-    bent = tuple(
-        replace(each, finished=each.finished + 0.4) if each.due in late else each for each in seen.ledger.requests
-    )
-    return replace(seen, ledger=Ledger(requests=bent))
-
-
 def test_a_run_that_proves_all_is_not_doubted() -> None:
     """
     The recorded run holds.
@@ -65,7 +55,7 @@ def test_the_program_alone_that_a_clause_rests_on_is_performed_again() -> None:
     """
     A rung that lies within its slack is unproven; the other rung of the alert is left alone.
     """
-    found = doubts(error_rate_above=stalled(timelines()["error-rate-above"], requests=7))
+    found = doubts(error_rate_above=stalled(timelines()["error-rate-above"], requests=7, seconds=0.4))
 
     assert set(found) == {"error-rate-above"}
     assert found["error-rate-above"][0].startswith(
@@ -77,7 +67,7 @@ def test_a_program_of_which_something_is_broken_is_not_performed_again() -> None
     """
     A second attempt might wash the break away.
     """
-    seen = stalled(timelines()["error-rate-above"], requests=7)
+    seen = stalled(timelines()["error-rate-above"], requests=7, seconds=0.4)
     wrong = tuple(
         replace(rule, labels={"severity": "page"}) if rule.name == "HighErrorRate" else rule for rule in seen.rules
     )

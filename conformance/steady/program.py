@@ -35,6 +35,7 @@ STEADY = Program(
     ),
     jobs=frozenset({"osmen_gateway", "osmen_postgres", "osmen_redis", "docker"}),
     needs=frozenset({"upstream", "postgres", "redis"}),
+    # Of these it is judged that they answer and what they expose, not how fast it moves.
     slower=dict.fromkeys(("osmen_postgres", "osmen_redis", "docker"), 30.0),
     signals=frozenset({"metrics", "logs", "traces", "levels"}),
 )
