@@ -756,6 +756,8 @@ SPELT = [(name, path) for name, path in KEYS if "environment" not in path[:-1]]
 # What may be left out: what the guide need not say. A correction may add an annotation that the guide lacks.
 OPTIONAL = {"port", "defect", "window", "database", "value", "blind"}
 OPTIONAL_OF_A_METRIC = {"labels", "ledger"}
+# A panel of one line need not name it, and most may not be empty.
+OPTIONAL_OF_A_PANEL = {"lines", "quiet"}
 ADDED = ("alerts", 0, "documented", "annotations", "description")
 JUNK = st.one_of(st.none(), st.booleans(), st.just([]), st.just({}), st.just({"a": 1}), st.just([1]), st.just(""))
 
@@ -764,7 +766,8 @@ def _needed(name: str, path: tuple[Any, ...]) -> bool:
     """
     Whether a document without that key is refused.
     """
-    optional = OPTIONAL | (OPTIONAL_OF_A_METRIC if name == "metrics.yaml" else set())
+    of_its_own = {"metrics.yaml": OPTIONAL_OF_A_METRIC, "dashboards.yaml": OPTIONAL_OF_A_PANEL}
+    optional = OPTIONAL | of_its_own.get(name, set())
     # What a correction adds may be absent from the documented form; a text lost there cannot be told from one added.
     added = path[-3:] == ("documented", "annotations", "description")
     return path[-1] not in optional and "environment" not in path and path != ADDED and not added
