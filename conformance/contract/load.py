@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.contract.model import (
+    QUANTITIES,
     AlertForm,
     AlertPromise,
     Call,
@@ -592,7 +593,7 @@ def _panels(document: Reader) -> tuple[PanelPromise, ...]:
             figure=entry.choice("figure", PanelFigure),
             unit=entry.choice("unit", Unit),
             quiet=entry.flag("quiet") if entry.has("quiet") else False,
-            lines=entry.texts("lines") if entry.has("lines") else (),
+            lines=_lines(entry),
             level=entry.choice("level", Level),
             promise=entry.text("promise"),
             document=entry.document(),
@@ -602,6 +603,18 @@ def _panels(document: Reader) -> tuple[PanelPromise, ...]:
     document.finish()
     _distinct(entries, "title", [panel.clause_id for panel in panels])
     return panels
+
+
+def _lines(entry: Reader) -> tuple[str, ...]:
+    """What the lines of a panel of several quantities are called; a panel of one has no names to promise."""
+    figure = entry.choice("figure", PanelFigure)
+    wanted = QUANTITIES.get(figure, ())
+    if not wanted and entry.has("lines"):
+        raise entry.error("lines", f"{figure} is one quantity; several are shown by {', '.join(sorted(QUANTITIES))}")
+    lines = entry.texts("lines") if wanted else ()
+    if len(lines) != len(wanted):
+        raise entry.error("lines", f"expected {len(wanted)} names ({', '.join(wanted)}), not {list(lines)}")
+    return lines
 
 
 def _health(document: Reader) -> Health:

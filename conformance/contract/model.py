@@ -137,6 +137,14 @@ class PanelFigure(StrEnum):
     PROJECTIONS = "cost-projections"
 
 
+QUANTITIES: Mapping[PanelFigure, tuple[str, ...]] = {
+    PanelFigure.DISK: ("what was read", "what was written"),
+    PanelFigure.NETWORK: ("what was received", "what was sent"),
+    PanelFigure.PROJECTIONS: ("of a day", "of thirty days"),
+}
+"""The figures that show several quantities, whose lines a promise names, in this order."""
+
+
 class ReceiverKind(StrEnum):
     """
     The protocol in which a receiver is spoken to.
@@ -709,7 +717,7 @@ class PanelPromise(Promise):
     """
     One panel by its dashboard's file name (without `.json`) and its title; a quiet one may be empty.
 
-    `lines` are what its series are called, where one panel shows several quantities.
+    `lines` are what its series are called, where one panel shows several quantities: in the order of `QUANTITIES`.
     """
 
     board: str

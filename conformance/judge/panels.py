@@ -700,5 +700,6 @@ OPEN = {PanelFigure.CPU, PanelFigure.MEMORY}
 
 
 def expected(promise: PanelPromise, case: Case) -> Expected:
-    """What the panel must show. Raises Unknown."""
-    return _FIGURES[promise.figure](case)
+    """What the panel must show, by the names of its lines. Raises Unknown."""
+    found = _FIGURES[promise.figure](case)
+    return dict(zip(promise.lines, found.values(), strict=True)) if promise.lines else found

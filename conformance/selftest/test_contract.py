@@ -238,6 +238,22 @@ MISTAKES = (
         at="resolved_notification",
     ),
     Mistake(
+        "a panel of two quantities with one name",
+        "dashboards.yaml",
+        "lines: [reads, writes]",
+        "lines: [reads]",
+        "panels[10].lines: expected 2 names (what was read, what was written), not ['reads']",
+        at="lines: [reads, writes]",
+    ),
+    Mistake(
+        "a panel of one quantity with names",
+        "dashboards.yaml",
+        "title: LLM API costs\n",
+        "lines: [dollars]\n    title: LLM API costs\n",
+        "panels[16].lines: cost is one quantity; several are shown by cost-projections, disk-operations, network-bytes",
+        at="title: LLM API costs",
+    ),
+    Mistake(
         "unknown key, far",
         "routes.yaml",
         "    receiver: pagerduty",
@@ -756,8 +772,8 @@ SPELT = [(name, path) for name, path in KEYS if "environment" not in path[:-1]]
 # What may be left out: what the guide need not say. A correction may add an annotation that the guide lacks.
 OPTIONAL = {"port", "defect", "window", "database", "value", "blind"}
 OPTIONAL_OF_A_METRIC = {"labels", "ledger"}
-# A panel of one line need not name it, and most may not be empty.
-OPTIONAL_OF_A_PANEL = {"lines", "quiet"}
+# Most panels may not be empty.
+OPTIONAL_OF_A_PANEL = {"quiet"}
 ADDED = ("alerts", 0, "documented", "annotations", "description")
 JUNK = st.one_of(st.none(), st.booleans(), st.just([]), st.just({}), st.just({"a": 1}), st.just([1]), st.just(""))
 

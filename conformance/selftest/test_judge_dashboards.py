@@ -211,6 +211,23 @@ def test_agents_that_are_confused_are_told(clause: str) -> None:
     assert "librarian" in judge(clause, lacking).text()
 
 
+@pytest.mark.parametrize("clause", [each.clause_id for each in CONTRACT.panels if each.lines])
+def test_lines_are_called_what_the_contract_calls_them(clause: str) -> None:
+    """
+    A contract that calls them otherwise is not kept by dashboards that do not.
+    """
+    promise = CONTRACT.panel(clause)
+    swapped = replace(promise, lines=promise.lines[::-1])
+    renamed = replace(promise, lines=(f"{promise.lines[0]}!", *promise.lines[1:]))
+    verdicts = {
+        each.lines: dashboards.shows(each, CONTRACT, recorded(), calm="calm", fault="fault")
+        for each in (promise, swapped, renamed)
+    }
+
+    assert [each.status for each in verdicts.values()] == [Status.HOLDS, Status.BROKEN, Status.BROKEN]
+    assert f"did you mean '{promise.lines[0]}!'?" in verdicts[renamed.lines].text()
+
+
 def test_a_variable_without_values_breaks_the_panels_that_use_it() -> None:
     """
     Every panel with the variable is broken, and none without.
