@@ -42,7 +42,7 @@ from conformance.report.record import (
 )
 from conformance.report.redact import Redactor
 from conformance.report.text import summary
-from conformance.report.write import mask, write_all
+from conformance.report.write import begin, mask, write_all
 from conformance.timeline import store
 from conformance.timeline.store import TimelineError
 from conformance.watch import AlertWatch
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from conformance.judge.verdict import Verdict
     from conformance.perform import Doubts, Stood
     from conformance.report.annotate import Find
+    from conformance.report.picture import Begun
     from conformance.timeline.model import Attempt, Timeline
     from fixtures.faults.program import Phase, Program
     from fixtures.load.ledger import Ledger
@@ -126,6 +127,7 @@ class Run:
         self._stage: Stage | None = None
         self._timelines: dict[str, Timeline] | None = None
         self._failure: Exception | None = None
+        self._drawing: Begun | None = None
         self._report: Report | None = None
         self._trouble: list[str] = []
         self._notes: list[str] = []
@@ -219,6 +221,7 @@ class Run:
             teller.close()
             progress.close()
             journal.close()
+        self._drawing = begin(charts(self.contract, stage.timelines, self._ladders), self.redactor)
         return stage.timelines
 
     # --- judging
@@ -297,7 +300,7 @@ class Run:
 
     def _write(self) -> None:
         assert self._report is not None, "it was built before"
-        write_all(self._report, self.directory.path, self.redactor, self._earlier(self._report))
+        write_all(self._report, self.directory.path, self.redactor, self._earlier(self._report), self._drawing)
         ci.write(self._report, self.directory.path, self._options.find, self.redactor, os.environ)
         masked = mask(self.directory.path, self.redactor) if self._stage is not None else []
         if masked:

@@ -125,7 +125,9 @@ class Prometheus:
 
     def missed_evaluations(self) -> float:
         """How many evaluations of its rule groups Prometheus has skipped since it started."""
-        page = self._client.text("/metrics")
+        # Of a thousand lines these are read: to parse all costs a processor 40 ms, of each Prometheus twice.
+        lines = self._client.text("/metrics").splitlines()
+        page = "\n".join([*(line for line in lines if line.startswith(MISSED)), ""])
         found = [
             sample.value
             for family in text_string_to_metric_families(page)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from conformance.judge.verdict import Status
 from conformance.report.chart import thinned
 from conformance.report.clean import count, cut
-from conformance.report.picture import COLOURS, MOST_LINES, VIEW, DrawingError, begin_and_end, drawings
+from conformance.report.picture import COLOURS, MOST_LINES, VIEW, Begun, DrawingError, begin_and_end, drawings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,12 +51,17 @@ class Figure:
             yield f'<p class="quiet">chart: {label}</p>'
 
 
-def figures(charts: Sequence[Chart]) -> tuple[Figure, ...]:
-    """The figures of as many charts as the page can hold."""
+def begin(charts: Sequence[Chart]) -> Begun:
+    """Draw what `figures` will be asked for, while others go on."""
+    return Begun(charts[:_MOST_DRAWN])
+
+
+def figures(charts: Sequence[Chart], begun: Begun | None = None) -> tuple[Figure, ...]:
+    """The figures of as many charts as the page can hold; some may have been `begun`."""
     made: list[Figure] = []
     spent = 0
     asked = charts[:_MOST_DRAWN]
-    for number, (chart, drawing) in enumerate(zip(asked, drawings(asked), strict=True), 1):
+    for number, (chart, drawing) in enumerate(zip(asked, drawings(asked, begun=begun), strict=True), 1):
         figure = _figure(number, chart, drawing)
         spent += sum(map(len, figure.lines))
         if spent > MOST_BYTES:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from conformance.report.chart import Chart
     from conformance.report.figure import Figure
     from conformance.report.matrix import Group, Row
+    from conformance.report.picture import Begun
     from conformance.report.record import ClauseRow, Report, ThresholdRow
 
 _LONGEST = 4_000
@@ -33,10 +34,10 @@ _MOST_SHOWN_AGAIN = 2
 """Drawings shown beside a broken clause; the others stand with their alert."""
 
 
-def render(report: Report, earlier: tuple[str, Report] | None = None) -> str:
-    """The whole page; `earlier` is the run before, with its name, to tell what differs."""
+def render(report: Report, earlier: tuple[str, Report] | None = None, begun: Begun | None = None) -> str:
+    """The whole page; `earlier` is the run before, with its name, to tell what differs; `begun` has its drawings."""
     title = f"Monitoring conformance: {report.result}"
-    drawn = figures(report.charts)
+    drawn = figures(report.charts, begun)
     differs = _differs(report, *earlier) if earlier else ""
     return "\n".join(
         (

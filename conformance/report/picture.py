@@ -11,6 +11,7 @@ import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,16 +46,41 @@ class DrawingError(Exception):
     """A chart could not be drawn."""
 
 
-def drawings(charts: Sequence[Chart], seconds: float = PATIENCE) -> list[str | DrawingError]:
+class Begun:
+    """Charts that are being drawn while others still judge: to draw a page takes as long as to judge it."""
+
+    def __init__(self, charts: Sequence[Chart]) -> None:
+        self._given = _given(charts)
+        self._drawing = ThreadPoolExecutor(max_workers=1)
+        self._drawn = self._drawing.submit(_drawn, self._given, len(charts), PATIENCE)
+        self._drawing.shutdown(wait=False)
+
+    def of(self, given: str) -> list[str | DrawingError] | None:
+        """The drawings, once they are done; None where they are of something else."""
+        return self._drawn.result() if given == self._given else None
+
+
+def drawings(
+    charts: Sequence[Chart], seconds: float = PATIENCE, *, begun: Begun | None = None
+) -> list[str | DrawingError]:
     """
     For each chart what stands inside of an `svg` element with the view box `0 0 VIEW`, or why it was not drawn.
 
-    All are drawn in one process beside this one, which is ended when it takes longer than `seconds`.
+    All are drawn in one process beside this one, which is ended when it takes longer than `seconds`; those that were
+    begun before are taken from there.
     """
     if not charts:
         return []
+    given = _given(charts)
+    return (begun.of(given) if begun is not None else None) or _drawn(given, len(charts), seconds)
+
+
+def _given(charts: Sequence[Chart]) -> str:
+    return json.dumps([_spec(chart) for chart in charts])
+
+
+def _drawn(given: str, count: int, seconds: float) -> list[str | DrawingError]:
     command = [sys.executable, "-m", "conformance.report.draw"]
-    given = json.dumps([_spec(chart) for chart in charts])
     try:
         done = subprocess.run(
             command,
@@ -68,12 +94,12 @@ def drawings(charts: Sequence[Chart], seconds: float = PATIENCE) -> list[str | D
         )
         drawn = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
-        return [DrawingError(f"it took longer than {seconds:g} s")] * len(charts)
+        return [DrawingError(f"it took longer than {seconds:g} s")] * count
     except subprocess.CalledProcessError as error:
         last = error.stderr.strip().splitlines()[-1:] or ["no word"]
-        return [DrawingError(cut(plain(f"what draws ended with {error.returncode}: {last[0]}"), 300))] * len(charts)
+        return [DrawingError(cut(plain(f"what draws ended with {error.returncode}: {last[0]}"), 300))] * count
     except (OSError, ValueError) as error:
-        return [DrawingError(cut(plain(f"{type(error).__name__}: {error}"), 300))] * len(charts)
+        return [DrawingError(cut(plain(f"{type(error).__name__}: {error}"), 300))] * count
     return [_inner(each) for each in drawn]
 
 

@@ -6,16 +6,20 @@ import contextlib
 import functools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from conformance.report import brief, html, junit, markdown
+from conformance.report import brief, figure, html, junit, markdown
 from conformance.report.clean import clip, map_texts
 from conformance.report.record import Report, ReportError, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from conformance.report.chart import Chart
+    from conformance.report.picture import Begun
     from conformance.report.redact import Redactor
+
+T = TypeVar("T")
 
 TEXTS = frozenset({".log", ".jsonl", ".ndjson", ".json", ".yml", ".yaml", ".conf", ".txt", ".xml", ".md", ".html"})
 """Endings of the files in which whatever ran may have written a secret; databases hold none and are not rewritten."""
@@ -31,18 +35,31 @@ WRITERS: Mapping[str, Callable[[Report], str]] = {
 }
 
 
+def begin(charts: tuple[Chart, ...], redactor: Redactor) -> Begun:
+    """Draw the charts of a report that is still to be written, for `write_all`."""
+    return figure.begin(_fit(charts, redactor))
+
+
+def _fit(value: T, redactor: Redactor) -> T:
+    """Secrets go before anything is cut or escaped, and once more from the finished text."""
+    return map_texts(redactor.value(value), clip)
+
+
 def write_all(
-    report: Report, folder: Path, redactor: Redactor, earlier: tuple[str, Report] | None = None
+    report: Report,
+    folder: Path,
+    redactor: Redactor,
+    earlier: tuple[str, Report] | None = None,
+    begun: Begun | None = None,
 ) -> list[Path]:
     """
     Write every file of the report below `folder` and return them; the page tells what differs from the `earlier` run.
 
     Raises ReportError naming each file that could not be written, after all were tried.
     """
-    # Secrets go before anything is cut or escaped, and once more from the finished text.
-    shown = map_texts(redactor.value(report), clip)
+    shown = _fit(report, redactor)
     written, failures = [], []
-    page = functools.partial(html.render, earlier=earlier)
+    page = functools.partial(html.render, earlier=earlier, begun=begun)
     writers: dict[str, Callable[[Report], str]] = {**WRITERS, "report.html": page}
     for name, render in writers.items():
         path = folder / name

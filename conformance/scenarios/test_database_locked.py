@@ -32,7 +32,7 @@ CONNECTIONS = 100
 LOCKED = Program(
     name="database-locked",
     phases=(
-        Phase(name="quiet", load=IDLE, lasts=timedelta(minutes=4)),
+        Phase(name="quiet", load=IDLE, lasts=timedelta(minutes=2, seconds=45)),
         Phase(name="locked", load=IDLE, lasts=timedelta(minutes=11, seconds=30), faults=(Exhausted(),)),
         Phase(name="recovery", load=IDLE, lasts=timedelta(minutes=6)),
     ),

@@ -30,7 +30,7 @@ BELOW, ABOVE = 81, 95
 POOL = Program(
     name="database-pool",
     phases=(
-        Phase(name="quiet", load=IDLE, lasts=timedelta(minutes=1)),
+        Phase(name="quiet", load=IDLE, lasts=timedelta(seconds=30)),
         Phase(name="below", load=IDLE, lasts=timedelta(minutes=6, seconds=30), faults=(Sessions(total=BELOW),)),
         Phase(name="above", load=IDLE, lasts=timedelta(minutes=9), faults=(Sessions(total=ABOVE),)),
         Phase(name="recovery", load=IDLE, lasts=timedelta(minutes=4)),

@@ -35,7 +35,7 @@ FAST, SLOW = 8.25, 11.25
 SHARE = 0.15
 """Of the requests are slow above the threshold: three times what the quantile leaves out, and gone from it sooner."""
 
-QUIET = Phase(name="quiet", load=LOAD, lasts=timedelta(minutes=5, seconds=20))
+QUIET = Phase(name="quiet", load=LOAD, lasts=timedelta(minutes=3, seconds=20))
 
 BELOW = Program(
     name="response-time-below",

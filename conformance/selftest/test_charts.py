@@ -15,6 +15,7 @@ from lxml import etree
 
 from conformance.charts import alert_charts
 from conformance.contract.load import load
+from conformance.report import picture
 from conformance.report.chart import MOST_POINTS, Band, Chart, Level, Line, Mark, thinned
 from conformance.report.clean import plain
 from conformance.report.figure import figures
@@ -174,6 +175,21 @@ def test_every_chart_is_drawn_as_an_image_without_a_script(cases: list[tuple[str
         image = etree.fromstring(f"<svg>{inner}</svg>")
         assert {each.tag for each in image.iter()} <= {"svg", "g", "path", "line", "text", "rect"}
         assert not [name for each in image.iter() for name in each.attrib if name.startswith("on") or "href" in name]
+
+
+def test_what_was_begun_is_taken_where_it_is_of_these_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Drawings begun early are those of these charts; where a chart has changed since, all are drawn anew.
+    """
+    chart, other = tuple(drawn().values())[:2]
+    begun = picture.Begun([chart])
+    early = begun.of(picture._given([chart]))
+    anew = drawings([other])
+
+    assert early == drawings([chart])
+    assert drawings([other], begun=begun) == anew != early
+    monkeypatch.setattr(picture, "_drawn", lambda *_: pytest.fail("drawn a second time"))
+    assert drawings([chart], begun=begun) == early
 
 
 def test_a_text_that_looks_like_an_expression_is_drawn_as_it_is() -> None:
