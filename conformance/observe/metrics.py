@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from conformance.observe import exposition
 from conformance.observe.client import Client, ObserveError
 from conformance.timeline.metrics import Billed, MetricsSeen, Track
-from fixtures.core import clock
+from fixtures.core import clock, patience, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -75,7 +75,8 @@ def observe(
     last: list[Track] = []
     tracks: list[Track] = []
     for job, wanted in names.items():
-        counts[job] = asking("prometheus", lambda job=job: _counts(prometheus, job), {})  # type: ignore[misc]
+        at = asking("prometheus", lambda job=job: answered(prometheus, job, since=end), None)  # type: ignore[misc]
+        counts[job] = asking("prometheus", lambda job=job, at=at: _counts(prometheus, job, at), {})  # type: ignore[misc]
         types[job] = asking("prometheus", lambda job=job: prometheus.types(job), {})  # type: ignore[misc]
         parts = [f"{name}{part}" for name in wanted for part in _PARTS]
         # One that has exploded is counted above; to read it all would take the time of everything else.
@@ -83,7 +84,7 @@ def observe(
         if not parts:
             continue
         selector = f'{{job="{job}",__name__=~"{"|".join(parts)}"}}'
-        last += asking("prometheus", lambda selector=selector: _last(prometheus, selector), [])  # type: ignore[misc]
+        last += asking("prometheus", lambda selector=selector, at=at: _last(prometheus, selector, at), [])  # type: ignore[misc]
         ranged = [name for name in parts if not name.endswith(("_bucket", "_sum", "_count")) or name in wanted]
         moving = [name for name in ranged if types[job].get(name) != "counter" or name.startswith("container_")]
         if moving:
@@ -147,16 +148,32 @@ def billed(client: Client, tenant: str, secret: str) -> tuple[Billed, ...]:
         raise ObserveError(f"{client.name}: /served: has an entry of an unknown shape: {error!r}") from error
 
 
-def _counts(prometheus: Prometheus, job: str) -> dict[str, int]:
-    rows = prometheus.instant(f'count by (__name__) ({{job="{job}"}})')
+def answered(prometheus: Prometheus, job: str, *, since: float, budget: float = patience.INGESTION) -> float | None:
+    """
+    When a job was last scraped with success since then (Unix seconds); None when it was not, within its budget.
+
+    A scrape that was cut short ends every series of its target: who asked right after it would find none. Every target
+    has been scraped since: a job that has none is not waited for.
+    """
+    query = f'up{{job="{job}"}}'
+
+    def look() -> list[list[float]]:
+        targets = prometheus.samples(query, start=since, end=clock.now())
+        return [[at for at, value in one.points if value == 1] for one in targets]
+
+    good = wait.until(look, all, budget=budget, every=patience.SETTLE).last
+    return min(map(max, good)) if good and all(good) else None
+
+
+def _counts(prometheus: Prometheus, job: str, at: float | None) -> dict[str, int]:
+    rows = prometheus.instant(f'count by (__name__) ({{job="{job}"}})', at=at)
     return {labels.get("__name__", ""): int(value) for labels, value in rows}
 
 
-def _last(prometheus: Prometheus, selector: str) -> list[Track]:
-    now = clock.now()
-    return [
-        Track(labels=_short(labels), points=((now, _finite(value)),)) for labels, value in prometheus.instant(selector)
-    ]
+def _last(prometheus: Prometheus, selector: str, at: float | None) -> list[Track]:
+    rows = prometheus.instant(selector, at=at)
+    at = clock.now() if at is None else at
+    return [Track(labels=_short(labels), points=((at, _finite(value)),)) for labels, value in rows]
 
 
 def _tracks(prometheus: Prometheus, selector: str, start: float, end: float) -> list[Track]:

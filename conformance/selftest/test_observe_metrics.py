@@ -204,6 +204,12 @@ def vector(*rows: tuple[dict[str, str], float]) -> dict[str, object]:
     }
 
 
+def scrapes(*points: tuple[float, int]) -> dict[str, object]:
+    """One target's scrapes: when, and whether it answered."""
+    values = [[at, str(value)] for at, value in points]
+    return {"resultType": "matrix", "result": [{"metric": {"__name__": "up"}, "values": values}]}
+
+
 def answering(change: Callable[[httpx.Request], httpx.Response | None]) -> Prometheus:
     """A Prometheus that has two series, unless `change` answers in its place."""
 
@@ -216,6 +222,8 @@ def answering(change: Callable[[httpx.Request], httpx.Response | None]) -> Prome
             data = [{"metric": "osmen_error_rate", "type": "gauge", "help": "", "unit": "", "target": {}}]
         elif query.startswith("count by"):
             data = vector(({"__name__": "osmen_error_rate"}, 1), ({"__name__": "osmen_requests_total"}, 5000))
+        elif query.startswith("up{"):
+            data = scrapes((1.5, 1), (1.75, 0))
         elif query.endswith("ms]"):
             data = {
                 "resultType": "matrix",
@@ -254,6 +262,31 @@ def test_what_prometheus_has_is_read_and_what_is_too_much_is_only_counted() -> N
     assert [(track.name, track.points) for track in seen.tracks] == [("osmen_error_rate", ((1.0, None), (2.0, 0.5)))]
     assert seen.types["osmen_gateway"] == {"osmen_error_rate": "gauge"}
     assert not any("osmen_requests_total" in query for query in asked)
+
+
+def test_series_are_read_as_the_last_answered_scrape_left_them() -> None:
+    """
+    A scrape that is cut short after the run ends every series of its target: what was there before is what counts.
+    """
+    asked: list[tuple[str, str | None]] = []
+    observe(
+        answering(lambda request: asked.append((request.url.params.get("query", ""), request.url.params.get("time"))))
+    )
+
+    assert {at for query, at in asked if query.startswith(("count by", "{job="))} - {"2.000"} == {"1.500"}
+
+
+def test_an_answered_scrape_is_waited_for_and_a_job_without_targets_is_not() -> None:
+    """
+    The first scrape after the run failed, the second did not; where a job has no target, nobody waits.
+    """
+    nothing = {"resultType": "matrix", "result": []}
+    looks = iter([nothing, scrapes((1.0, 0)), scrapes((1.0, 0), (1.25, 1))])
+    prometheus = answering(lambda _: httpx.Response(200, json={"status": "success", "data": next(looks)}))
+
+    assert observing.answered(prometheus, "osmen_gateway", since=0.5) is None
+    assert observing.answered(prometheus, "osmen_gateway", since=0.5) == 1.25
+    assert next(looks, None) is None
 
 
 @pytest.mark.parametrize(
