@@ -68,6 +68,9 @@ def _pages(timeline: Timeline, allowed: set[str]) -> Iterator[Finding]:
     names = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in sorted(allowed)))
     cell = re.compile(rf"(?<![\w-]){re.escape(timeline.cell)}(?![\w-])")
     for notification in timeline.notifications:
+        if notification.at > timeline.ended:
+            # Of what fired by then `_others` knows; what fires later, while the cell is read, is no part of the run.
+            continue
         text = "\n".join(texts(notification.body))
         if cell.search(text) and not names.search(text):
             yield Finding(

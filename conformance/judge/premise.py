@@ -37,6 +37,12 @@ The share of the processors in use, on average over a program, from which on a m
 the suite by itself takes seven tenths of two.
 """
 
+STRETCH = 150.0
+"""
+Seconds of the document's time of full processors on end from which on the same is said: at tempo 60 two and a half. The
+suite by itself has them full for a second and a half where many of its programs change their phase at once.
+"""
+
 FEW = 0.05
 """The share of a target's scrapes that a busy machine may cut short where no alert is measured."""
 
@@ -121,11 +127,32 @@ def excused(verdict: Verdict, timelines: Iterable[Timeline]) -> Verdict:
 
     What nobody had the time to do is not told apart then from what is not done. What was shipped is read, not measured.
     """
-    most = max((in_use(each) or 0.0 for each in timelines), default=0.0)
-    if verdict.status is not Status.BROKEN or verdict.clause.endswith("/shipped") or most < FULL:
+    if verdict.status is not Status.BROKEN or verdict.clause.endswith("/shipped"):
         return verdict
-    reason = f"{verdict.reason}; but {most:.0%} of the processors were in use: the machine was too busy to tell"
+    timelines = tuple(timelines)
+    most = max((in_use(each) or 0.0 for each in timelines), default=0.0)
+    full, tempo = max(((full_for(each), each.tempo) for each in timelines), default=(0.0, 1.0))
+    if most >= FULL:
+        why = f"{most:.0%} of the processors were in use"
+    elif full * tempo >= STRETCH:
+        why = f"all processors were in use for {full:.1f} s on end"
+    else:
+        return verdict
+    reason = f"{verdict.reason}; but {why}: the machine was too busy to tell"
     return replace(verdict, status=Status.UNPROVEN, reason=reason)
+
+
+def full_for(timeline: Timeline) -> float:
+    """The longest stretch of a program, in seconds, in which at each look the processors had been full."""
+    longest, since = 0.0, timeline.begun
+    for at, share in timeline.processors:
+        if at > timeline.ended:
+            break
+        if share < FULL:
+            since = at
+        else:
+            longest = max(longest, at - max(since, timeline.begun))
+    return longest
 
 
 def in_use(timeline: Timeline, *, start: float | None = None, end: float | None = None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -286,6 +287,44 @@ def test_what_else_fires_while_answers_are_late_is_the_machines_doing() -> None:
         for each in (fired, stalled(fired, requests=12, seconds=0.4))
     ]
     assert [each.status for each in verdicts] == [Status.BROKEN, Status.UNPROVEN]
+
+
+@pytest.mark.parametrize(("beyond", "status"), [(-1.0, Status.BROKEN), (1.0, Status.HOLDS)])
+def test_a_page_about_what_fired_after_the_run_is_none_of_its(beyond: float, status: Status) -> None:
+    """
+    While a cell is read its service is no longer scraped in time; what pages then is not what the fault had done.
+    """
+    (rungs,) = (each for each in ladders() if each.alert == "HighErrorRate")
+    seen = timelines()["error-rate-above"]
+    page = next(each for each in seen.notifications if "HighErrorRate" in str(each.body))
+    body = json.loads(json.dumps(page.body).replace("HighErrorRate", "ServiceDown"))
+    other = replace(page, at=seen.ended + beyond, body=body)
+    paged = replace(seen, notifications=(*seen.notifications, other))
+
+    verdict = ladder.judged(rungs, "alone", load(), {**timelines(), "error-rate-above": paged})
+    assert verdict.status is status, verdict.text()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tempo", "status"),
+    [
+        pytest.param(1.5, 60.0, Status.BROKEN, id="as in any run"),
+        pytest.param(3.0, 60.0, Status.UNPROVEN, id="longer"),
+        pytest.param(3.0, 30.0, Status.BROKEN, id="at half the tempo"),
+    ],
+)
+def test_full_processors_on_end_are_a_machine_too_busy(seconds: float, tempo: float, status: Status) -> None:
+    """
+    On average there was enough to give, but not while it mattered.
+    """
+    steady = replace(timelines()["steady"], tempo=tempo)
+    looks = [steady.begun + n / 2 for n in range(30)]
+    shares = [1.0 if 5 <= at - steady.begun - 0.01 <= 5 + seconds else 0.7 for at in looks]
+    seen = replace(steady, processors=tuple(zip(looks, shares, strict=True)))
+
+    verdict = premise.excused(broken("metric/osmen_active_users/ledger", "differs", observations=1), [seen])
+    assert verdict.status is status
+    assert (f"in use for {seconds:.1f} s on end" in verdict.reason) is (status is Status.UNPROVEN)
 
 
 def used(seen: Timeline, share: float) -> Timeline:
