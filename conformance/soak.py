@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -32,14 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reports: list[Report] = []
     for number in range(1, chosen.runs + 1):
         place, begun = folder / f"{number:03d}", clock.mono()
-        with (folder / f"{number:03d}.log").open("wb") as log:
-            code = subprocess.run(
-                [sys.executable, "-m", "pytest", *LIVE, "--run-dir", str(place), *chosen.pytest, *passed_on],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                check=False,
-            ).returncode
+        command = [sys.executable, "-m", "pytest", *LIVE, "--run-dir", str(place), *chosen.pytest, *passed_on]
+        try:
+            code = _run(command, folder / f"{number:03d}.log")
+        except KeyboardInterrupt:
+            print(f"interrupted in run {number} of {chosen.runs}", flush=True)
+            return _tell(reports, folder, chosen.runs) if reports else 1
         took = clock.mono() - begun
         try:
             report = read(place / "report.json")
@@ -52,7 +51,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for row in report.clauses:
             if row.status != "holds":
                 print(f"    {row.status} {row.id}: {row.reason[:160]}", flush=True)
-    return _tell(reports, folder)
+    return _tell(reports, folder, chosen.runs)
+
+
+def _run(command: Sequence[str], log: Path) -> int:
+    """The exit code of a run, which alone is interrupted where this is: it takes down what it had stood up."""
+    with (
+        log.open("wb") as file,
+        subprocess.Popen(
+            command, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
+        ) as run,
+    ):
+        try:
+            return run.wait()
+        except BaseException:
+            run.send_signal(signal.SIGINT)
+            run.wait()
+            raise
 
 
 def differing(reports: Sequence[Report]) -> dict[str, Counter[str]]:
@@ -66,7 +81,7 @@ def differing(reports: Sequence[Report]) -> dict[str, Counter[str]]:
     }
 
 
-def _tell(reports: Sequence[Report], folder: Path) -> int:
+def _tell(reports: Sequence[Report], folder: Path, wanted: int) -> int:
     results = Counter(report.result.value for report in reports)
     attempts = Counter(attempt.program for report in reports for attempt in report.run.attempts)
     different = differing(reports)
@@ -85,8 +100,9 @@ def _tell(reports: Sequence[Report], folder: Path) -> int:
     for clause, counts in different.items():
         print(f"differed: {clause}: {dict(counts)}")
     steady = not different and set(results) == {Result.CONFORMANT.value}
-    print(f"result: {'steady' if steady else 'not steady'} ({len(different)} clauses differed) — {folder}/soak.json")
-    return 0 if steady else 1
+    result = "not steady" if not steady else "steady" if len(reports) == wanted else "steady as far as it went"
+    print(f"result: {result} ({len(different)} clauses differed) — {folder}/soak.json")
+    return 0 if steady and len(reports) == wanted else 1
 
 
 if __name__ == "__main__":
