@@ -180,6 +180,7 @@ class Run:
             raise self._failure
         if self._timelines is None:
             self._timelines = self._perform(stream)
+            self._drawing = begin(charts(self.contract, self._timelines, self._ladders), self.redactor)
         return self._timelines
 
     def seen(self, programs: Iterable[str]) -> list[Timeline]:
@@ -221,7 +222,6 @@ class Run:
             teller.close()
             progress.close()
             journal.close()
-        self._drawing = begin(charts(self.contract, stage.timelines, self._ladders), self.redactor)
         return stage.timelines
 
     # --- judging

@@ -131,10 +131,10 @@ def excused(verdict: Verdict, timelines: Iterable[Timeline]) -> Verdict:
         return verdict
     timelines = tuple(timelines)
     most = max((in_use(each) or 0.0 for each in timelines), default=0.0)
-    full, tempo = max(((full_for(each), each.tempo) for each in timelines), default=(0.0, 1.0))
+    longest, full = max(((full_for(each) * each.tempo, full_for(each)) for each in timelines), default=(0.0, 0.0))
     if most >= FULL:
         why = f"{most:.0%} of the processors were in use"
-    elif full * tempo >= STRETCH:
+    elif longest >= STRETCH:
         why = f"all processors were in use for {full:.1f} s on end"
     else:
         return verdict

@@ -50,14 +50,14 @@ class Begun:
     """Charts that are being drawn while others still judge: to draw a page takes as long as to judge it."""
 
     def __init__(self, charts: Sequence[Chart]) -> None:
-        self._given = _given(charts)
-        self._drawing = ThreadPoolExecutor(max_workers=1)
-        self._drawn = self._drawing.submit(_drawn, self._given, len(charts), PATIENCE)
-        self._drawing.shutdown(wait=False)
+        self.charts = tuple(charts)
+        beside = ThreadPoolExecutor(max_workers=1)
+        self._drawn = beside.submit(drawings, self.charts)
+        beside.shutdown(wait=False)
 
-    def of(self, given: str) -> list[str | DrawingError] | None:
-        """The drawings, once they are done; None where they are of something else."""
-        return self._drawn.result() if given == self._given else None
+    def drawings(self) -> list[str | DrawingError]:
+        """The drawings of the charts, once they are done."""
+        return self._drawn.result()
 
 
 def drawings(
@@ -71,16 +71,10 @@ def drawings(
     """
     if not charts:
         return []
-    given = _given(charts)
-    return (begun.of(given) if begun is not None else None) or _drawn(given, len(charts), seconds)
-
-
-def _given(charts: Sequence[Chart]) -> str:
-    return json.dumps([_spec(chart) for chart in charts])
-
-
-def _drawn(given: str, count: int, seconds: float) -> list[str | DrawingError]:
+    if begun is not None and begun.charts == tuple(charts):
+        return begun.drawings()
     command = [sys.executable, "-m", "conformance.report.draw"]
+    given = json.dumps([_spec(chart) for chart in charts])
     try:
         done = subprocess.run(
             command,
@@ -94,12 +88,12 @@ def _drawn(given: str, count: int, seconds: float) -> list[str | DrawingError]:
         )
         drawn = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
-        return [DrawingError(f"it took longer than {seconds:g} s")] * count
+        return [DrawingError(f"it took longer than {seconds:g} s")] * len(charts)
     except subprocess.CalledProcessError as error:
         last = error.stderr.strip().splitlines()[-1:] or ["no word"]
-        return [DrawingError(cut(plain(f"what draws ended with {error.returncode}: {last[0]}"), 300))] * count
+        return [DrawingError(cut(plain(f"what draws ended with {error.returncode}: {last[0]}"), 300))] * len(charts)
     except (OSError, ValueError) as error:
-        return [DrawingError(cut(plain(f"{type(error).__name__}: {error}"), 300))] * count
+        return [DrawingError(cut(plain(f"{type(error).__name__}: {error}"), 300))] * len(charts)
     return [_inner(each) for each in drawn]
 
 

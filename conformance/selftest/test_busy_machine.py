@@ -325,6 +325,9 @@ def test_full_processors_on_end_are_a_machine_too_busy(seconds: float, tempo: fl
     verdict = premise.excused(broken("metric/osmen_active_users/ledger", "differs", observations=1), [seen])
     assert verdict.status is status
     assert (f"in use for {seconds:.1f} s on end" in verdict.reason) is (status is Status.UNPROVEN)
+    # Beside a program at a slower pace, whose longer stretch is no excuse, the shorter one still is one.
+    beside = replace(seen, tempo=1.0, processors=tuple((at, 1.0 if n < 10 else 0.7) for n, at in enumerate(looks)))
+    assert premise.excused(broken(verdict.clause, "differs", observations=1), [seen, beside]).status is status
 
 
 def used(seen: Timeline, share: float) -> Timeline:

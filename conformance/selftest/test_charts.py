@@ -183,12 +183,12 @@ def test_what_was_begun_is_taken_where_it_is_of_these_charts(monkeypatch: pytest
     """
     chart, other = tuple(drawn().values())[:2]
     begun = picture.Begun([chart])
-    early = begun.of(picture._given([chart]))
+    early = begun.drawings()
     anew = drawings([other])
 
     assert early == drawings([chart])
     assert drawings([other], begun=begun) == anew != early
-    monkeypatch.setattr(picture, "_drawn", lambda *_: pytest.fail("drawn a second time"))
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("drawn a second time"))
     assert drawings([chart], begun=begun) == early
 
 
