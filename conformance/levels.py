@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from fixtures.stack.driver import Running
     from fixtures.stack.stack import Cell
 
-AT_ONCE = {"native": 2, "containers": 4}
-"""Gateways that run side by side, by driver: a process is at work at once, a container mostly waits for its engine."""
+AT_ONCE = 2
+"""Gateways that run side by side."""
 
 NONSENSE = "LOUD"
 """What is no level anywhere."""
@@ -100,8 +100,7 @@ def observe(cell: Cell, logs: Logs, *, prefix: str) -> LevelsSeen:
             said = f"{type(error).__name__}: {error}".splitlines()[0]
             return Variant(name=given.name, given=given.environment, trouble=said)
 
-    at_once = AT_ONCE[cell.stack.settings.driver]
-    with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="levels") as pool:
+    with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="levels") as pool:
         return LevelsSeen(variants=tuple(pool.map(one, plan(logs))))
 
 

@@ -21,9 +21,10 @@ from fixtures.core.ports import Ports
 from fixtures.core.rundir import RunDir
 from fixtures.stack import cgroups, components, render
 from fixtures.stack.component import Component, Port, StackError
+from fixtures.stack.forked import how_it_ended, tail
 from fixtures.stack.installed import answer, ask
 from fixtures.stack.probe import Probe
-from fixtures.stack.processes import Guard, NativeDriver, Nursery, how_it_ended, tail
+from fixtures.stack.processes import ChildNursery, Guard, NativeDriver
 from fixtures.stack.secrets import NAMES, Secrets
 from fixtures.stack.stack import read_rules, read_text
 from fixtures.stack.versions import load as load_catalogue
@@ -181,11 +182,11 @@ def test_the_guard_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def nursery(tmp_path: Path) -> Iterator[Nursery]:
+def nursery(tmp_path: Path) -> Iterator[ChildNursery]:
     """
     A nursery that has imported the neighbours alone.
     """
-    made = Nursery(tmp_path / "nursery.log", ("fixtures.neighbours",))
+    made = ChildNursery(tmp_path / "nursery.log", ("fixtures.neighbours",))
     made.start()
     yield made
     made.stop()
@@ -195,7 +196,7 @@ def environment(port: int) -> dict[str, str]:
     return {"NEIGHBOUR": "n8n", "NEIGHBOUR_PORT": str(port)}
 
 
-def test_a_program_is_forked_answers_and_ends_when_told(nursery: Nursery, ports: Ports, tmp_path: Path) -> None:
+def test_a_program_is_forked_answers_and_ends_when_told(nursery: ChildNursery, ports: Ports, tmp_path: Path) -> None:
     """
     It has a process id while it lives and says how it ended.
     """
@@ -214,7 +215,7 @@ def test_a_program_is_forked_answers_and_ends_when_told(nursery: Nursery, ports:
     assert gone(pid)
 
 
-def test_a_program_that_cannot_start_says_so_in_its_log(nursery: Nursery, tmp_path: Path) -> None:
+def test_a_program_that_cannot_start_says_so_in_its_log(nursery: ChildNursery, tmp_path: Path) -> None:
     """
     The exit code is the program's own, its last words are in its log.
     """
@@ -226,7 +227,7 @@ def test_a_program_that_cannot_start_says_so_in_its_log(nursery: Nursery, tmp_pa
     assert "NEIGHBOUR_PORT is not set" in tail(tmp_path / "n8n.log", 3)
 
 
-def test_the_end_of_the_nursery_ends_its_programs(nursery: Nursery, ports: Ports, tmp_path: Path) -> None:
+def test_the_end_of_the_nursery_ends_its_programs(nursery: ChildNursery, ports: Ports, tmp_path: Path) -> None:
     """
     Even a SIGKILL takes them along, and each of them is told to be ended.
     """
@@ -246,7 +247,7 @@ def test_a_nursery_that_cannot_import_says_why(tmp_path: Path) -> None:
     """
     The order that comes too late carries its last log lines.
     """
-    broken = Nursery(tmp_path / "nursery.log", ("fixtures.no_such_program",))
+    broken = ChildNursery(tmp_path / "nursery.log", ("fixtures.no_such_program",))
     broken.start()
     assert awaited(lambda: broken.ended("anything"), budget=20)
 
@@ -301,7 +302,7 @@ def test_a_process_is_started_in_its_folder_with_its_files_and_killed_when_it_do
 
 
 def test_a_killed_process_is_started_again_by_whoever_outlives_the_thread_that_asked(
-    nursery: Nursery, tmp_path: Path, ports: Ports
+    nursery: ChildNursery, tmp_path: Path, ports: Ports
 ) -> None:
     """
     A child dies with the thread that made it, so what is started again in a passing thread is made elsewhere.
