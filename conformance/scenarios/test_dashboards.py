@@ -40,7 +40,8 @@ CALM = Steady(rps=0.1, agents=ROUND)
 FAULTS = (
     Ailing(erring="gpt-3.5-turbo", errors=0.5, slow="gpt-4", seconds=15),
     Sessions(total=60),
-    Memory(share=0.4),
+    # A gateway in a container of its own has half of the limit to begin with.
+    Memory(share=0.6),
     Stirred(queries=90, lookups=30, burn=0.05),
     Traffic(writes=15, packets=40),
 )
