@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from conformance.timeline.levels import LevelsSeen, Variant
 from fixtures.core import patience, tls, wait
 from fixtures.stack.component import StackError
 from fixtures.stack.components import OTHER_LOGS
+from fixtures.stack.forked import how_it_ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,6 +45,8 @@ DEEDS = (
 )
 FAILS_FIRST = {"error_share": 0.5}
 """Of two requests to the model server the first fails."""
+
+KILLED = how_it_ended(-signal.SIGKILL)
 
 LINES = 400
 """Lines of a log that are kept."""
@@ -114,6 +118,8 @@ def _variant(cell: Cell, given: Given, prefix: str) -> Variant:
                 name=given.name, given=given.environment, lines=_lines(log), ended=how, said=running.log(5).strip()
             )
         answers, counts = _done(running, prefix)
+    if running.ended() == KILLED:
+        raise StackError(f"{running.instance}: did not stop in time, so its last lines may be missing")
     return Variant(name=given.name, given=given.environment, lines=_lines(log), answers=answers, counts=counts)
 
 
