@@ -335,6 +335,20 @@ def _faulted(timeline: Timeline) -> tuple[tuple[float, float], ...]:
     return tuple((span.start - edge, (span.healed or span.end) + edge) for span in timeline.phases if span.faults)
 
 
+def _moves(timeline: Timeline, at: float, near: float) -> bool:
+    """
+    Whether a scrape that came to nothing may have moved what is judged: near a rung, or while an alert was active.
+
+    It ends each series for one interval: an alert that waits or fires starts anew, and one that should begins late.
+    """
+    if any(
+        span.rung is not None and span.start - near <= at <= (span.healed or span.end) + near
+        for span in timeline.phases
+    ):
+        return True
+    return any(abs(at - active) <= near for series in timeline.alerts for active, _ in series.points)
+
+
 def _scrapes(timeline: Timeline) -> Iterable[str]:
     if not all(arrival.ok for arrival in timeline.arrivals):
         return
@@ -344,7 +358,8 @@ def _scrapes(timeline: Timeline) -> Iterable[str]:
         job = series.labels.get("job", "?")
         planned = _faulted(timeline) if job in timeline.planned_down else ()
         down = [at for at, value in series.points if value != 1 and not any(a <= at <= b for a, b in planned)]
-        if down:
+        late = set(cut_short(timeline, series))
+        if any(at not in late or _moves(timeline, at, 2 * _interval(timeline, job)) for at in down):
             yield f"{len(down)} of {len(series.points)} scrapes of {job} failed"
         first, last = series.points[0][0], series.points[-1][0]
         edge = max(first - timeline.begun, timeline.ended - last)

@@ -62,6 +62,51 @@ def test_a_scrape_that_fails_is_told_apart_by_how_long_it_took(every: int, secon
     assert (status is Status.UNPROVEN) is bool(premise.repeatable(timeline))
 
 
+def lost_at(phase: str, share: float, *, seconds: float) -> Timeline:
+    """The recorded run of the pool, its scrape of JOB at that share of a phase lost after `seconds`."""
+    pool = timelines()["database-pool"]
+    span = pool.phase(phase)
+    at = span.start + share * (span.end - span.start)
+
+    def put(series: tuple[Series, ...], value: float) -> tuple[Series, ...]:
+        changed = []
+        for each in series:
+            points = list(each.points)
+            if each.labels.get("job") == JOB:
+                nearest = min(range(len(points)), key=lambda n: abs(points[n][0] - at))
+                points[nearest] = (points[nearest][0], value)
+            changed.append(replace(each, points=tuple(points)))
+        return tuple(changed)
+
+    return replace(pool, up=put(pool.up, 0.0), scrape_durations=put(pool.scrape_durations, seconds))
+
+
+@pytest.mark.parametrize(
+    ("phase", "share", "seconds", "missed"),
+    [
+        pytest.param("recovery", 0.95, 0.25, False, id="nothing moves any more"),
+        pytest.param("recovery", 0.95, 0.001, True, id="refused"),
+        pytest.param("recovery", 0.0, 0.25, True, id="the alert still fires"),
+        pytest.param("above", 0.5, 0.25, True, id="above"),
+        pytest.param("below", 0.5, 0.25, True, id="below"),
+    ],
+)
+def test_a_scrape_that_a_busy_machine_lost_counts_where_something_is_measured(
+    phase: str, share: float, seconds: float, missed: bool
+) -> None:
+    """
+    One that ran into its time-out far from every rung, and while no alert was active, has moved nothing.
+    """
+    reasons = premise.failed(lost_at(phase, share, seconds=seconds))
+
+    assert reasons == ((f"1 of {len(one_of_job())} scrapes of {JOB} failed",) if missed else ())
+
+
+def one_of_job() -> tuple[tuple[float, float], ...]:
+    """The scrapes of JOB in the recorded run of the pool."""
+    return next(each.points for each in timelines()["database-pool"].up if each.labels["job"] == JOB)
+
+
 def test_a_target_that_answered_no_scrape_is_not_cured_by_a_slower_pace() -> None:
     """
     One that answers now and then may be cured.
