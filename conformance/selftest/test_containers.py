@@ -15,6 +15,7 @@ import tarfile
 import threading
 import urllib.parse
 import urllib.request
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ import yaml
 
 from fixtures.core import rundir, wait
 from fixtures.core.ports import Ports
-from fixtures.stack import choice, components, engine, images, render, sweep, versions
+from fixtures.stack import cgroups, choice, components, engine, images, render, sweep, versions
 from fixtures.stack.cgroups import CgroupError
 from fixtures.stack.component import StackError
 from fixtures.stack.driver import Cut, Kill, LimitMemory, Pause
@@ -570,7 +571,7 @@ def test_what_lies_beyond_reach_is_published_on_loopback(
 
     assert stood
     assert [each["HostIp"] for ports in bound.values() for each in ports] == ([] if within_reach else ["127.0.0.1"])
-    assert gateway.address("http").startswith("127.0.0.1:")
+    assert gateway.address("http").startswith("127.0.0.1:") is not within_reach
 
 
 def test_a_component_is_frozen_and_thawed_through_either_driver(driver: Driver) -> None:
@@ -641,6 +642,109 @@ def test_what_shares_a_gateway_s_memory_runs_inside_its_container(driver: Driver
     assert memory is not None
     assert memory > 0.7 * 128
     assert ended == ""
+
+
+def _lodging(driver: Driver) -> tuple[Running, Running]:
+    """Two of our own programs that share a container."""
+    if not driver.within_reach:
+        pytest.skip("the bridges of the engine's networks are not on this machine")
+    first, second = (driver.claim(each, each.name, {}) for each in (components.QDRANT, components.LANGFLOW))
+    first.start()
+    second.start()
+    return first, second
+
+
+@pytest.mark.parametrize("driver", ["containers"], indirect=True)
+def test_our_own_programs_share_one_container_and_die_apart(driver: Driver) -> None:
+    """
+    One container for both; one is killed, started again where it was, and told by its own log; the other lives on.
+    """
+    first, second = _lodging(driver)
+    stood = _ready(first), _ready(second)
+    address = first.address("http")
+    assert isinstance(first, Kill)
+    first.kill()
+    ended = wait.until(first.ended, bool, budget=5, every=0.05).last
+    refused = not _ready(first, within=0)
+    other = second.ended(), _ready(second, within=2)
+    first.start()
+    back = _ready(first), first.ended()
+    mine = [each["Names"][0] for each in _engine().containers(driver.rundir.label)]  # type: ignore[attr-defined]
+
+    assert stood == (True, True)
+    assert (ended, refused) == ("killed by SIGKILL", True)
+    assert other == ("", True)
+    assert back == (True, "")
+    assert first.address("http") == address != second.address("http")
+    assert [name.rpartition("-")[2] for name in mine] == ["programs"]
+
+
+@pytest.mark.parametrize("driver", ["containers"], indirect=True)
+def test_one_of_our_own_programs_is_frozen_in_the_container_that_it_shares(driver: Driver) -> None:
+    """
+    When `pause` returns it is frozen, and the other answers; resumed, it answers as well.
+    """
+    first, second = _lodging(driver)
+    stood = _ready(first), _ready(second)
+    assert isinstance(first, Pause)
+    first.pause()
+    frozen, other = not _ready(first, within=0), _ready(second, within=2)
+    first.resume()
+    thawed = _ready(first)
+
+    assert (stood, frozen, other, thawed) == ((True, True), True, True, True)
+
+
+@pytest.mark.parametrize("driver", ["containers"], indirect=True)
+def test_a_program_that_will_not_start_says_so_in_its_own_words(driver: Driver) -> None:
+    """
+    It shares a container with others, and has a log of its own all the same.
+    """
+    first, _ = _lodging(driver)
+    wrong = driver.claim(replace(components.N8N, environment=lambda _: {}), "n8n", {})
+    wrong.start()
+    ended = wait.until(wrong.ended, bool, budget=20, every=0.05).last
+
+    assert ended == "exit code 2"
+    assert "NEIGHBOUR is not set" in wrong.log(5)
+    assert _ready(first)
+
+
+@pytest.mark.parametrize("driver", ["containers"], indirect=True)
+def test_who_loses_the_container_that_he_shares_says_that_it_ended(driver: Driver) -> None:
+    """
+    Its end is the end of all that run in it.
+    """
+    first, second = _lodging(driver)
+    stood = _ready(first), _ready(second)
+    driver.lodging.house.kill()  # type: ignore[attr-defined]
+    ended = [wait.until(each.ended, bool, budget=5, every=0.05).last for each in (first, second)]
+
+    assert stood == (True, True)
+    assert ended == ["the process that forked it ended: killed by SIGKILL"] * 2
+
+
+@pytest.mark.parametrize("driver", ["containers"], indirect=True)
+def test_the_containers_of_a_run_weigh_as_many_where_the_engine_lets_us(driver: Driver) -> None:
+    """
+    All together they would count as one process, beside everything that is in no container.
+    """
+    group = driver.group  # type: ignore[attr-defined]
+    if not group:
+        pytest.skip("not root, or the engine leaves control groups to systemd")
+    running = _standing(driver)
+    try:
+        stood = _ready(running)
+        parent = _inspected(running.instance, driver)["HostConfig"]["CgroupParent"]
+        places = [place for place in cgroups.everywhere(group.lstrip("/")) if place.is_dir()]
+        shares = [int((each / "cpu.shares").read_text()) for each in places if (each / "cpu.shares").exists()]
+        weights = [int((each / "cpu.weight").read_text()) for each in places if (each / "cpu.weight").exists()]
+    finally:
+        running.stop()
+
+    assert stood
+    assert parent == group
+    assert shares == [4096] or weights == [400]
 
 
 def test_memory_is_limited_and_the_network_cut_where_the_driver_can(driver: Driver) -> None:
@@ -766,8 +870,10 @@ from fixtures.stack.containers import ContainerDriver
 from fixtures.stack.processes import Guard
 from fixtures.stack.secrets import Secrets
 directory = rundir.create(exact=pathlib.Path(sys.argv[1]))
+guard = Guard()
+guard.start()
 driver = ContainerDriver(rundir=directory, ports=Ports(), secrets=Secrets(directory.path / "secrets"),
-    binaries=["prometheus"], subject="fixtures.gateway", guard=Guard(), note=print)
+    binaries=["prometheus"], subject="fixtures.gateway", guard=guard, note=print)
 driver.open()
 running = driver.claim(components.PROMETHEUS, "prometheus-one", {"tempo": "60", "file:prometheus.yml": "{}"})
 running.start()
