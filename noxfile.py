@@ -130,9 +130,9 @@ def types(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def containers(session: nox.Session) -> None:
-    """The main job on containers, at tempo 30: official images where they are at hand, else those of nox -s images."""
+    """The main job on containers: official images where they are at hand, else those of nox -s images."""
     install(session, "suite")
-    session.run("python", "-m", "pytest", *LIVE, "--stack", "containers", "--tempo", "30", *session.posargs)
+    session.run("python", "-m", "pytest", *LIVE, "--stack", "containers", *session.posargs)
 
 
 @nox.session(default=False)
