@@ -176,6 +176,7 @@ class Stage:
             jobs=program.jobs,
             gateway=program.gateway,
             owns=program.owns,
+            max_connections=program.max_connections,
             discovered=program.discovered,
             slower=program.slower,
             subject=self._subjects.get(program.name, Subject()),

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from conformance.timeline.model import Timeline
 
 JOB = "osmen_postgres"
-CONNECTIONS = 100
-"""All of them; three are reserved for superusers."""
+CONNECTIONS = 30
+"""All of them; three are reserved for superusers. The rule counts a share, and each is a process of its own."""
 
 LOCKED = Program(
     name="database-locked",
@@ -39,6 +39,7 @@ LOCKED = Program(
     jobs=frozenset({"osmen_gateway", JOB}),
     needs=frozenset({"postgres", "postgres_exporter", "ballast"}),
     owns=frozenset({"postgres", "postgres_exporter", "ballast"}),
+    max_connections=CONNECTIONS,
     rungs={"locked": CONNECTIONS},
     quantity="connections",
     slower={**GATEWAY_BESIDE, JOB: 90.0},
