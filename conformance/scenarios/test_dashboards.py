@@ -37,9 +37,12 @@ ROUND = (
 CALM = Steady(rps=0.1, agents=ROUND)
 """Six requests a minute."""
 
+CONNECTIONS = 40
+"""That its PostgreSQL takes; each is a process of its own."""
+
 FAULTS = (
     Ailing(erring="gpt-3.5-turbo", errors=0.5, slow="gpt-4", seconds=15),
-    Sessions(total=60),
+    Sessions(total=CONNECTIONS * 6 // 10),
     # A gateway in a container of its own has half of the limit to begin with.
     Memory(share=0.6),
     Stirred(queries=90, lookups=30, burn=0.05),
@@ -57,6 +60,7 @@ BOARDS = Program(
         {"upstream", "postgres", "postgres_exporter", "redis", "redis_exporter", "ballast", "cadvisor", "loki"}
     ),
     owns=frozenset({"postgres", "postgres_exporter", "redis", "redis_exporter", "ballast"}),
+    max_connections=CONNECTIONS,
     signals=frozenset({"dashboards"}),
     after=timedelta(minutes=6),
 )
