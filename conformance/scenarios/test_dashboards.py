@@ -37,14 +37,14 @@ ROUND = (
 CALM = Steady(rps=0.1, agents=ROUND)
 """Six requests a minute."""
 
-CONNECTIONS = 40
+CONNECTIONS = 25
 """That its PostgreSQL takes; each is a process of its own."""
 
 FAULTS = (
     Ailing(erring="gpt-3.5-turbo", errors=0.5, slow="gpt-4", seconds=15),
     Sessions(total=CONNECTIONS * 6 // 10),
-    # A gateway in a container of its own has half of the limit to begin with.
-    Memory(share=0.6),
+    # A gateway in a container of its own has more than half of the limit to begin with.
+    Memory(share=0.72),
     Stirred(queries=90, lookups=30, burn=0.05),
     Traffic(writes=15, packets=40),
 )
