@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 import urllib.parse
 import urllib.request
 from dataclasses import replace
@@ -30,6 +31,7 @@ from fixtures.stack.cgroups import CgroupError
 from fixtures.stack.component import StackError
 from fixtures.stack.driver import Cut, Kill, LimitMemory, Pause
 from fixtures.stack.engine import OWNER_LABEL, RUN_LABEL, Engine, EngineError
+from fixtures.stack.lodging import HouseNursery
 from fixtures.stack.placement import placed
 from fixtures.stack.processes import Guard, NativeDriver
 from fixtures.stack.provision import ProvisionError, provide
@@ -56,6 +58,7 @@ class PaperEngine:
         self.host = f"unix://{socket}"
         self.answers = {"/version": {"ApiVersion": "1.41", "Version": "20.10"}, "/images/json": [], **answers}
         self.deleted: list[str] = []
+        self.sent: list[bytes] = []
         paper = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -81,6 +84,19 @@ class PaperEngine:
                     if isinstance(entries, list) and kind.startswith(path.rpartition("/")[0]):
                         paper.answers[kind] = [each for each in entries if each["Id"] not in path]
                 self._say(b"")
+
+            def do_POST(self) -> None:
+                frames = paper.answers.get(self.path.partition("?")[0])
+                if frames is None:
+                    self.send_error(404)
+                    return
+                self.send_response_only(101, "UPGRADED")
+                self.end_headers()
+                for each in frames:
+                    self.wfile.write(each)
+                    self.wfile.flush()
+                    time.sleep(0.02)
+                paper.sent.append(self.rfile.readline())
 
             def _say(self, body: bytes) -> None:
                 self.send_response(200)
@@ -120,6 +136,66 @@ def all_images() -> list[dict[str, Any]]:
         {"Id": f"sha256:{name}", "RepoTags": [images.tag(name)], "Labels": {}}
         for name in (*components.binaries(), "python")
     ]
+
+
+# --- what is attached to ------------------------------------------------------------------------------------------
+
+
+class PaperHouse:
+    """A container as far as the nursery inside asks for it."""
+
+    name = "house"
+
+    def ended(self) -> str:
+        return ""
+
+    def log(self, lines: int) -> str:
+        return f"{lines} lines"
+
+
+def frame(kind: int, text: bytes) -> bytes:
+    return bytes([kind, 0, 0, 0]) + len(text).to_bytes(4, "big") + text
+
+
+@pytest.fixture
+def house() -> Iterator[HouseNursery]:
+    """
+    A nursery in a container of paper, not yet reached.
+    """
+    made = HouseNursery(PaperHouse())  # type: ignore[arg-type]
+    yield made
+    made.close()
+
+
+def test_what_a_container_says_arrives_in_whatever_pieces(tmp_path: Path, house: HouseNursery) -> None:
+    """
+    Frames of output cut anywhere are put together; error output between them is left to the container's log.
+    """
+    started = json.dumps({"event": "started", "pid": 7, "name": "n8n"}).encode() + b"\n"
+    ended = json.dumps({"event": "ended", "pid": 7, "name": "n8n", "code": -9}).encode() + b"\n"
+    said = frame(1, started[:9]) + frame(2, b"Traceback\n") + frame(1, started[9:] + ended[:3]) + frame(1, ended[3:])
+    pieces = [said[at : at + 11] for at in range(0, len(said), 11)]
+    with paper(tmp_path, containers__house__attach=pieces) as engine_of_paper:
+        house.attach(Engine(host=engine_of_paper.host))
+        waited = wait.until(lambda: house.ended("n8n"), bool, budget=5, every=0.01)
+        house.launch("langflow", "fixtures.neighbours", {}, Path("log"))
+        taken = wait.until(lambda: engine_of_paper.sent, bool, budget=5, every=0.01).last
+
+    assert waited.last == "killed by SIGKILL"
+    assert house.pid("n8n") is None
+    assert json.loads(taken[0])["name"] == "langflow"
+
+
+def test_a_container_that_is_not_there_is_attached_to_with_one_clear_error(tmp_path: Path, house: HouseNursery) -> None:
+    """
+    The engine's own status, or why there is no engine; and an order to a nursery never reached carries its log.
+    """
+    with paper(tmp_path) as engine_of_paper, pytest.raises(EngineError, match=r"/containers/house/attach: .*404"):
+        house.attach(Engine(host=engine_of_paper.host))
+    with pytest.raises(EngineError, match=r"POST /containers/house/attach: "):
+        house.attach(Engine(host=f"unix://{tmp_path}/none.sock"))
+    with pytest.raises(StackError, match=r"gone \(it was never reached\)\n20 lines"):
+        house.launch("n8n", "fixtures.neighbours", {}, Path("log"))
 
 
 # --- the choice ---------------------------------------------------------------------------------------------------
@@ -583,7 +659,9 @@ def test_a_component_is_frozen_and_thawed_through_either_driver(driver: Driver) 
         stood = _ready(running)
         assert isinstance(running, Pause)
         running.pause()
-        frozen, ended = not _ready(running, within=0), running.ended()
+        # A signal takes hold when its process runs next.
+        frozen = wait.until(lambda: not _ready(running, within=0), bool, budget=2, every=0.05).ok
+        ended = running.ended()
         running.resume()
         thawed = _ready(running)
     finally:
@@ -682,13 +760,14 @@ def test_our_own_programs_share_one_container_and_die_apart(driver: Driver) -> N
 @pytest.mark.parametrize("driver", ["containers"], indirect=True)
 def test_one_of_our_own_programs_is_frozen_in_the_container_that_it_shares(driver: Driver) -> None:
     """
-    When `pause` returns it is frozen, and the other answers; resumed, it answers as well.
+    Frozen, it answers nothing, and the other does; resumed, it answers as well.
     """
     first, second = _lodging(driver)
     stood = _ready(first), _ready(second)
     assert isinstance(first, Pause)
     first.pause()
-    frozen, other = not _ready(first, within=0), _ready(second, within=2)
+    frozen = wait.until(lambda: not _ready(first, within=0), bool, budget=2, every=0.05).ok
+    other = _ready(second, within=2)
     first.resume()
     thawed = _ready(first)
 

@@ -178,6 +178,22 @@ def test_the_guard_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
     assert awaited(lambda: not place.exists())
 
 
+def test_a_group_is_weighed_by_processes(tmp_path: Path) -> None:
+    """
+    By either version of the interface; where it cannot be made, nothing is said and nothing is lost.
+    """
+    unified, separate, neither = (tmp_path / name for name in ("unified", "separate", "neither"))
+    (separate / "cpu").mkdir(parents=True)
+    unified.mkdir()
+    (unified / "cgroup.controllers").touch()
+    for root in (unified, separate, neither):
+        cgroups.weigh("g", 4, root=root)
+
+    assert (unified / "g" / "cpu.weight").read_text() == "400"
+    assert (separate / "cpu" / "g" / "cpu.shares").read_text() == "4096"
+    assert not neither.exists()
+
+
 # --- the nursery --------------------------------------------------------------------------------------------------
 
 
@@ -241,6 +257,37 @@ def test_the_end_of_the_nursery_ends_its_programs(nursery: ChildNursery, ports: 
     assert awaited(lambda: nursery.ended("n8n"))
     assert nursery.ended("n8n") == "the process that forked it ended: killed by SIGKILL"
     assert awaited(lambda: gone(pid))
+
+
+def test_a_signal_is_sent_when_the_call_returns(nursery: ChildNursery, ports: Ports, tmp_path: Path) -> None:
+    """
+    A fault begins with it: by then the program is stopped, or its kernel is about to.
+    """
+    nursery.launch("n8n", "fixtures.neighbours", environment(ports.take()), tmp_path / "n8n.log")
+    assert awaited(lambda: nursery.pid("n8n"), budget=20)
+    pid = nursery.pid("n8n")
+    for _ in range(5):
+        nursery.signal("n8n", signal.SIGSTOP)
+        told = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        pending = int(told["ShdPnd"], 16) >> (signal.SIGSTOP - 1) & 1
+        nursery.signal("n8n", signal.SIGCONT)
+
+        assert pending or told["State"].startswith("T")
+
+
+def test_a_program_has_the_niceness_that_was_asked_for(nursery: ChildNursery, ports: Ports, tmp_path: Path) -> None:
+    """
+    Beside that of the process that forks it.
+    """
+    for name, niceness in (("n8n", 0), ("later", 3)):
+        log = tmp_path / f"{name}.log"
+        nursery.launch(name, "fixtures.neighbours", environment(ports.take()), log, niceness=niceness)
+    assert awaited(lambda: nursery.pid("n8n") and nursery.pid("later"), budget=20)
+    first, second = (nursery.pid(name) for name in ("n8n", "later"))
+    assert first is not None
+    assert second is not None
+
+    assert awaited(lambda: os.getpriority(os.PRIO_PROCESS, second) - os.getpriority(os.PRIO_PROCESS, first) == 3)
 
 
 def test_a_nursery_that_cannot_import_says_why(tmp_path: Path) -> None:
