@@ -26,7 +26,7 @@ import yaml
 
 from fixtures.core import rundir, wait
 from fixtures.core.ports import Ports
-from fixtures.stack import cgroups, choice, components, engine, images, render, sweep, versions
+from fixtures.stack import cgroups, choice, components, engine, images, lodging, render, sweep, versions
 from fixtures.stack.cgroups import CgroupError
 from fixtures.stack.component import StackError
 from fixtures.stack.driver import Cut, Kill, LimitMemory, Pause
@@ -175,7 +175,8 @@ def test_what_a_container_says_arrives_in_whatever_pieces(tmp_path: Path, house:
     ended = json.dumps({"event": "ended", "pid": 7, "name": "n8n", "code": -9}).encode() + b"\n"
     said = frame(1, started[:9]) + frame(2, b"Traceback\n") + frame(1, started[9:] + ended[:3]) + frame(1, ended[3:])
     pieces = [said[at : at + 11] for at in range(0, len(said), 11)]
-    with paper(tmp_path, containers__house__attach=pieces) as engine_of_paper:
+    told = {"State": {"Pid": 1}}
+    with paper(tmp_path, containers__house__attach=pieces, containers__house__json=told) as engine_of_paper:
         house.attach(Engine(host=engine_of_paper.host))
         waited = wait.until(lambda: house.ended("n8n"), bool, budget=5, every=0.01)
         house.launch("langflow", "fixtures.neighbours", {}, Path("log"))
@@ -757,11 +758,16 @@ def test_our_own_programs_share_one_container_and_die_apart(driver: Driver) -> N
     assert [name.rpartition("-")[2] for name in mine] == ["programs"]
 
 
+@pytest.mark.parametrize("seen_here", [True, False])
 @pytest.mark.parametrize("driver", ["containers"], indirect=True)
-def test_one_of_our_own_programs_is_frozen_in_the_container_that_it_shares(driver: Driver) -> None:
+def test_one_of_our_own_programs_is_frozen_in_the_container_that_it_shares(
+    driver: Driver, seen_here: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """
-    Frozen, it answers nothing, and the other does; resumed, it answers as well.
+    Frozen, it answers nothing, and the other does; resumed, it answers as well; also where only the engine sees it.
     """
+    if not seen_here:
+        monkeypatch.setattr(lodging, "_seen_here", lambda *_: None)
     first, second = _lodging(driver)
     stood = _ready(first), _ready(second)
     assert isinstance(first, Pause)
