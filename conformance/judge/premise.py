@@ -359,7 +359,8 @@ def _scrapes(timeline: Timeline) -> Iterable[str]:
         planned = _faulted(timeline) if job in timeline.planned_down else ()
         down = [at for at, value in series.points if value != 1 and not any(a <= at <= b for a, b in planned)]
         late = set(cut_short(timeline, series))
-        if any(at not in late or _moves(timeline, at, 2 * _interval(timeline, job)) for at in down):
+        moved = any(at not in late or _moves(timeline, at, 2 * _interval(timeline, job)) for at in down)
+        if moved or len(down) > FEW * len(series.points):
             yield f"{len(down)} of {len(series.points)} scrapes of {job} failed"
         first, last = series.points[0][0], series.points[-1][0]
         edge = max(first - timeline.begun, timeline.ended - last)

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from conformance.judge import premise
 from fixtures.language import promql
 
 if TYPE_CHECKING:
@@ -59,7 +60,14 @@ class Bounds:
 
 def bounds(alert: AlertPromise, timeline: Timeline) -> Bounds:
     """The bounds of `alert` on this timeline, from its documented form and what was observed of the scrapes."""
-    durations = [value for series in timeline.scrape_durations for _, value in series.points]
+    # One that came to nothing has moved nothing by its length.
+    lost = {(each.labels.get("instance"), at) for each in timeline.up for at in premise.cut_short(timeline, each)}
+    durations = [
+        value
+        for each in timeline.scrape_durations
+        for at, value in each.points
+        if (each.labels.get("instance"), at) not in lost
+    ]
     waits = alert.shipped.for_.total_seconds() / timeline.tempo
     interval = timeline.evaluation_interval
     return Bounds(

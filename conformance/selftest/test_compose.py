@@ -131,6 +131,17 @@ def test_no_secret_stands_in_a_file(folder: Path) -> None:
     assert all(f"${{{name}" in text or f"environment: {name}" in text for name in ENVIRONMENT)
 
 
+@pytest.mark.parametrize("name", COMPOSE)
+def test_what_makes_servers_small_for_a_run_is_not_kept(folder: Path, name: str) -> None:
+    """
+    How Go's programs share two processors with fifty others is a matter of the run alone.
+    """
+    services = yaml.safe_load((folder / name).read_text(encoding="utf-8"))["services"]
+    given = [key for each in services.values() for key in each.get("environment", {})]
+
+    assert [key for key in given if key.startswith("GO")] == []
+
+
 def test_a_full_folder_is_not_written_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     What somebody keeps is lost only with --force.
