@@ -26,7 +26,7 @@ import yaml
 
 from fixtures.core import rundir, wait
 from fixtures.core.ports import Ports
-from fixtures.stack import cgroups, choice, components, engine, images, lodging, render, sweep, versions
+from fixtures.stack import cgroups, choice, components, engine, images, lodging, priority, render, sweep, versions
 from fixtures.stack.cgroups import CgroupError
 from fixtures.stack.component import StackError
 from fixtures.stack.driver import Cut, Kill, LimitMemory, Pause
@@ -812,7 +812,7 @@ def test_who_loses_the_container_that_he_shares_says_that_it_ended(driver: Drive
 @pytest.mark.parametrize("driver", ["containers"], indirect=True)
 def test_the_containers_of_a_run_weigh_as_many_where_the_engine_lets_us(driver: Driver) -> None:
     """
-    All together they would count as one process, beside everything that is in no container.
+    All together they would count as one process; the run's own session goes before, until the driver is closed.
     """
     group = driver.group  # type: ignore[attr-defined]
     if not group:
@@ -824,12 +824,16 @@ def test_the_containers_of_a_run_weigh_as_many_where_the_engine_lets_us(driver: 
         places = [place for place in cgroups.everywhere(group.lstrip("/")) if place.is_dir()]
         shares = [int((each / "cpu.shares").read_text()) for each in places if (each / "cpu.shares").exists()]
         weights = [int((each / "cpu.weight").read_text()) for each in places if (each / "cpu.weight").exists()]
+        hurried = priority.own()
     finally:
         running.stop()
+        driver.close()
 
     assert stood
     assert parent == group
     assert shares == [4096] or weights == [400]
+    if Path("/proc/self/autogroup").exists():
+        assert (hurried, priority.own()) == (priority.SOONER, 0)
 
 
 def test_memory_is_limited_and_the_network_cut_where_the_driver_can(driver: Driver) -> None:
