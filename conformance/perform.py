@@ -34,13 +34,14 @@ from conformance.timeline.model import SCHEMA, Attempt, Config, Death, Span, Tim
 from fixtures.core import clock, patience
 from fixtures.faults.gateway import Undiscovered
 from fixtures.faults.run import Performance, all_of
+from fixtures.language import promql
 from fixtures.language.logql import narrowed
 from fixtures.load.apart import Clients
 from fixtures.load.witness import Processors
 from fixtures.spans import send
 from fixtures.stack import priority, secrets
 from fixtures.stack.components import JAEGER, SHIPPED_LOGS
-from fixtures.stack.stack import AGAIN, CellSpec, Shadow, Subject, read_rules, standing
+from fixtures.stack.stack import AGAIN, SCRAPE_INTERVAL, CellSpec, Shadow, Subject, read_rules, standing
 from fixtures.stack.tempo import TempoError, rewrite_expression
 
 if TYPE_CHECKING:
@@ -490,11 +491,21 @@ def _metric_names(contract: Contract) -> dict[str, tuple[str, ...]]:
 
 
 def _measures(contract: Contract, tempo: float) -> dict[str, str]:
-    """By alert its measure, where a page tells another value `NAME/value`, and what tells that it sees nothing."""
+    """
+    By alert its measure, where a page tells another value `NAME/value`, and what tells that it sees nothing.
+
+    `NAME/late` is the value as it is told where the newest scrape was still under way.
+    """
     queries = {alert.name: alert.measure for alert in contract.alerts}
     queries |= {f"{alert.name}/value": alert.value for alert in contract.alerts if alert.value}
     queries |= {f"{alert.name}/blind": alert.blind for alert in contract.alerts if alert.blind}
-    return {name: rewrite_expression(query, tempo) for name, query in queries.items()}
+    found = {name: rewrite_expression(query, tempo) for name, query in queries.items()}
+    scrape = round(SCRAPE_INTERVAL.total_seconds() * 1000)
+    for alert in contract.alerts:
+        late = promql.without_newest(alert.value or alert.measure, scrape)
+        if late is not None:
+            found[f"{alert.name}/late"] = rewrite_expression(late, tempo)
+    return found
 
 
 def _backends(cell: Cell) -> Backends:

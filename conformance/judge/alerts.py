@@ -126,7 +126,8 @@ def silent_when_short(alert: AlertPromise, timeline: Timeline, *, rung: str, con
     """
     A state that lasts clearly less than `for` makes the alert pending and no more; one that lasts wakes it.
 
-    Clearly less: a scrape interval short of `for`; what lies between depends on the phase of scrapes and is not judged.
+    Clearly less: a scrape interval short of `for`. Whether one of a length between fires depends on the phase of the
+    scrapes: its silence is proof for every shorter one, its firing is not judged.
     """
     clause = f"alert/{alert.name}/silent-below"
     if reasons := premise.failed(timeline, needs=NEEDS):
@@ -134,14 +135,15 @@ def silent_when_short(alert: AlertPromise, timeline: Timeline, *, rung: str, con
     letters, span, story = bounds(alert, timeline), timeline.phase(rung), history(alert, timeline)
     measured, begun, until = timeline.measures.get(alert.name), timeline.begun, timeline.phase(control).start
     lasted = (span.healed or span.end) - span.start
-    if lasted > letters.effective_for - letters.scrape:
+    early = [instant for instant in story.firing if begun <= instant < until]
+    clearly = letters.effective_for - (letters.scrape if early else 0.0)
+    if lasted > clearly:
         return unproven(
             clause,
-            f"the state lasted {lasted:.2f} s, more than for {letters.effective_for:g} s less a scrape of "
-            f"{letters.scrape:g} s: whether it fires then is chance",
+            f"the state lasted {lasted:.2f} s, more than for {letters.effective_for:g} s"
+            f"{f' less a scrape of {letters.scrape:g} s' if early else ''}: whether it fires then is chance",
         )
     seen = [point for point in _held(measured, span.start, until) if _beyond(alert, point[1])]
-    early = [instant for instant in story.firing if begun <= instant < until]
     run = _last_run(
         tuple(instant for instant, _ in seen), letters.evaluation, before=early[0] + HAIR if early else None
     )

@@ -222,12 +222,13 @@ def _values(alert: AlertPromise, timeline: Timeline, instants: tuple[float, ...]
     What `$value` may be: the measure at `instants` and one evaluation either way, more where a scrape took longer.
 
     Prometheus renders annotations anew at each evaluation. The firing message was sent with the change; the resolved
-    one carries the text of the last firing evaluation, or repeats the first.
+    one carries the text of the last firing evaluation, or repeats the first. Where a scrape was under way at an
+    evaluation its window had lost its oldest sample and not got the newest: no evaluation beside it has that value.
     """
     letters = bounds(alert, timeline)
     reach = (1.5 + letters.longest_scrape // letters.evaluation) * letters.evaluation
-    measured = timeline.measures.get(f"{alert.name}/value", timeline.measures.get(alert.name))
-    points = measured.points if measured else ()
+    told = timeline.measures.get(f"{alert.name}/value", timeline.measures.get(alert.name))
+    points = [point for each in (told, timeline.measures.get(f"{alert.name}/late")) if each for point in each.points]
     return [value for instant, value in points if any(abs(instant - each) <= reach for each in instants)]
 
 

@@ -30,7 +30,8 @@ DOWN = Program(
     phases=(
         # Long, so that the gateway starts again when no other cell is measuring latencies.
         Phase(name="up", load=IDLE, lasts=timedelta(minutes=8)),
-        Phase(name="short", load=IDLE, lasts=timedelta(seconds=40), faults=(Hanging(),)),
+        # As long as it may be: a hang shows only from the first time-out of a scrape, and to some evaluation it must.
+        Phase(name="short", load=IDLE, lasts=timedelta(seconds=43), faults=(Hanging(),)),
         Phase(name="back", load=IDLE, lasts=timedelta(minutes=2)),
         Phase(name="long", load=IDLE, lasts=timedelta(minutes=6), faults=(Killed(),)),
         Phase(name="recovery", load=IDLE, lasts=timedelta(minutes=5)),

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.contract.load import load
-from conformance.judge import alerts, ladder, premise, slack, targets
+from conformance.judge import alerts, delivery, ladder, premise, slack, targets
 from conformance.judge.verdict import Status, broken, holds, unproven
+from conformance.selftest.deviants import saying
 from conformance.selftest.judging import ladders
 from conformance.selftest.recording import stalled, timelines
 from conformance.timeline.model import Series
@@ -408,3 +409,73 @@ def test_nothing_excuses_what_was_shipped_and_nothing_holds_for_it() -> None:
     ]
 
     assert [premise.excused(each, [full]) for each in others] == others
+
+
+def _late(seen: Timeline, value: float) -> Timeline:
+    """The timeline in which the rule's value was this one wherever a scrape was under way."""
+    measured = seen.measures["HighErrorRate"]
+    late = replace(measured, points=tuple((at, value) for at, _ in measured.points))
+    return replace(seen, measures={**seen.measures, "HighErrorRate/late": late})
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        pytest.param(0.31, Status.HOLDS, id="the value while a scrape was under way"),
+        pytest.param(0.21, Status.BROKEN, id="another"),
+        pytest.param(None, Status.BROKEN, id="where that is not known"),
+    ],
+)
+def test_a_page_tells_the_value_that_the_rule_had_while_a_scrape_was_under_way(
+    value: float | None, status: Status
+) -> None:
+    """
+    The window of such an evaluation has lost its oldest sample and not got its newest: its value is no neighbour's.
+    """
+    contract = load()
+    alert = contract.alert("HighErrorRate")
+    told = saying(r"\d\.\d\d errors", "0.31 errors")(timelines()["error-rate-above"])
+    seen = told if value is None else _late(told, value)
+
+    verdict = delivery.delivered(alert, contract.receiver(alert.receiver), contract.timing, seen)
+
+    assert verdict.status is status, verdict.text()
+
+
+def _down_for(seconds: float, *, fires: bool) -> Timeline:
+    """The recorded run in which the gateway hung for so long, and whether the alert fired of it."""
+    seen = timelines()["service-down"]
+    short = seen.phase("short")
+    phases = tuple(replace(each, healed=each.start + seconds) if each is short else each for each in seen.phases)
+    alerts_ = tuple(
+        replace(each, points=((short.start + 0.9, 1.0), *each.points)) if fires and _firing(each) else each
+        for each in seen.alerts
+    )
+    return replace(seen, phases=phases, alerts=alerts_)
+
+
+def _firing(series: Series) -> bool:
+    return (series.labels.get("alertname"), series.labels.get("alertstate")) == ("ServiceDown", "firing")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fires", "status"),
+    [
+        pytest.param(0.7, False, Status.HOLDS, id="short and silent"),
+        pytest.param(0.7, True, Status.BROKEN, id="short and firing"),
+        pytest.param(0.9, False, Status.HOLDS, id="healed late and silent"),
+        pytest.param(0.9, True, Status.UNPROVEN, id="healed late and firing"),
+        pytest.param(1.1, False, Status.UNPROVEN, id="as long as its for"),
+    ],
+)
+def test_silence_at_a_state_that_was_ended_late_still_says_something(
+    seconds: float, fires: bool, status: Status
+) -> None:
+    """
+    Where a busy machine let it last for almost `for`, firing is chance, and silence more than was asked for.
+    """
+    verdict = alerts.silent_when_short(
+        load().alert("ServiceDown"), _down_for(seconds, fires=fires), rung="short", control="long"
+    )
+
+    assert verdict.status is status, verdict.text()

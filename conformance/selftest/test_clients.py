@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -66,6 +67,23 @@ async def test_a_load_is_sent_and_told(tmp_path: Path) -> None:
     assert [each.due for each in ledger.requests] == sorted(each.due for each in ledger.requests)
     assert {each.tokens for each in ledger.requests} == {7}
     assert all(each.request_id.startswith("req_c-") for each in ledger.requests)
+
+
+@pytest.mark.asyncio
+async def test_who_hears_late_of_the_end_is_told_when_it_was(tmp_path: Path) -> None:
+    """
+    A suite that computes while a phase ends would else stretch it by a time in which nothing was sent.
+    """
+    with Clients(tmp_path / "log") as clients:
+        async with gateway() as server, clients.attached(), clients.load(base_url=url(server), cell="c") as load:
+            running = asyncio.create_task(load.run(PROFILE, phase="p", seconds=0.2))
+            await asyncio.sleep(0.1)
+            time.sleep(1.5)  # noqa: ASYNC251  this is what it is about: the loop hears nothing meanwhile
+            ended, heard = await running, clock.now()
+            await load.drain()
+
+    assert heard - ended > 1
+    assert ended == pytest.approx(load.ledger().requests[-1].due, abs=0.3)
 
 
 @pytest.mark.asyncio

@@ -24,6 +24,7 @@ from fixtures.language.promql import (
     selectors,
     shape,
     splice,
+    without_newest,
 )
 
 if TYPE_CHECKING:
@@ -146,6 +147,25 @@ def test_arguments_are_parted_at_their_own_commas() -> None:
     arguments = Layout(expr).calls()[0].arguments
 
     assert _cut(expr, list(arguments)) == ['sum by (a, b) (x{c="d", e="f"})', '"g"', '"$1"', '"h"', '"(.*)"']
+
+
+@pytest.mark.parametrize(
+    ("expr", "late"),
+    [
+        pytest.param("sum(rate(x[5m]))", "sum(rate(x[4m45s] offset 15s))", id="one range"),
+        pytest.param("rate(a[1m]) / rate(b[1h])", "rate(a[45s] offset 15s) / rate(b[59m45s] offset 15s)", id="two"),
+        pytest.param("sum(x)", None, id="it looks at no window"),
+        pytest.param("rate(x[30s])", None, id="too short a window"),
+        pytest.param("rate(x[5m] offset 1m)", None, id="it ends earlier already"),
+        pytest.param("rate(x[5m] @ 100)", None, id="it ends at a fixed time"),
+        pytest.param("max_over_time(rate(x[5m])[1h:1m])", None, id="a subquery"),
+    ],
+)
+def test_an_expression_as_it_is_before_the_newest_scrape(expr: str, late: str | None) -> None:
+    """
+    Every range begins where it did and ends a scrape earlier; where that says something else, there is none.
+    """
+    assert without_newest(expr, 15_000) == late
 
 
 @pytest.mark.parametrize(
