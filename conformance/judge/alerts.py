@@ -7,6 +7,7 @@ after the evaluation that should have seen it. What each clause means is derived
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
@@ -419,7 +420,8 @@ def _uneven(alert: AlertPromise, timeline: Timeline, span: Span, letters: Bounds
         end = instant - step / 4 * (letters.scrape + letters.longest_scrape)
         seen = Ledger(requests=tuple(r for r in timeline.ledger.requests if end - letters.window < r.finished <= end))
         if span.quantity == "s" and len(seen):
-            most = max(most, seen.latency(0.95) * timeline.tempo)
+            slowest = sorted(each.latency for each in seen.requests)
+            most = max(most, slowest[min(len(slowest) - 1, math.ceil(0.95 * len(slowest)))] * timeline.tempo)
         elif span.quantity == "errors/s":
             most = max(most, (len(seen.outcome(Outcome.ERROR)) + 1) / letters.window / timeline.tempo)
     if not _beyond(alert, most):
@@ -452,7 +454,10 @@ def inside_slack(alert: AlertPromise, timeline: Timeline, span: Span) -> str:
     if span.rung is None:
         return f"{span.name} has no rung"
     if span.quantity == "s":
-        distance = abs(premise.achieved(timeline, span) - alert.threshold) / alert.threshold
+        seen = premise.achieved(timeline, span)
+        if _beyond(alert, seen) is not _beyond(alert, span.rung):
+            return f"the rung {_of(span)} was not held: the clients saw {seen:.4f} {span.quantity}, past the threshold"
+        distance = abs(seen - alert.threshold) / alert.threshold
         # A client also waits for what the service does not time: less than a request takes when nothing is slow.
         # The later half of the first phase: the first requests of a gateway open its connections.
         calm = timeline.ledger.during(timeline.phases[0].name).later_half().latency(0.5)
