@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from conformance.judge import premise
 from conformance.judge.slack import Bounds, bounds, value_slack
-from conformance.judge.verdict import Finding, broken, holds, unproven
+from conformance.judge.verdict import Finding, Status, broken, holds, unproven
 from fixtures.core.clock import at
 from fixtures.load.ledger import Ledger, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conformance.contract.model import AlertPromise
     from conformance.judge.verdict import Verdict
     from conformance.timeline.model import Measured, Span, Timeline
@@ -64,8 +66,13 @@ def silent_below(alert: AlertPromise, timeline: Timeline, *, rung: str, control:
         return unproven(clause, short)
     if aside := _wrong_side(alert, span, above=False) or _wrong_side(alert, timeline.phase(control), above=True):
         return unproven(clause, aside, lasting=True)
-    if narrow := inside_slack(alert, timeline, span):
-        return unproven(clause, narrow)
+    if passed := _passed(alert, timeline, span):
+        return unproven(clause, passed)
+    return _told_apart(clause, alert, timeline, span, lambda: _silent_at(alert, timeline, letters, span, control))
+
+
+def _silent_at(alert: AlertPromise, timeline: Timeline, letters: Bounds, span: Span, control: str) -> Verdict:
+    clause = f"alert/{alert.name}/silent-below"
     story, measured = history(alert, timeline), timeline.measures.get(alert.name)
     begun, until = timeline.begun, span.end
     early = [instant for instant in story.firing if begun <= instant <= until]
@@ -195,14 +202,20 @@ def fires_above(alert: AlertPromise, timeline: Timeline, *, rung: str, stale: fl
     if not alert.fires_on:
         if aside := _wrong_side(alert, span, above=True):
             return unproven(clause, aside, lasting=True)
-        if narrow := inside_slack(alert, timeline, span):
-            return unproven(clause, narrow)
+        if passed := _passed(alert, timeline, span):
+            return unproven(clause, passed)
+        return _told_apart(clause, alert, timeline, span, lambda: _fires_at(alert, timeline, letters, span, stale))
+    return _fires_at(alert, timeline, letters, span, stale)
+
+
+def _fires_at(alert: AlertPromise, timeline: Timeline, letters: Bounds, span: Span, stale: float) -> Verdict:
+    clause = f"alert/{alert.name}/fires-above"
     story, measured = history(alert, timeline), timeline.measures.get(alert.name)
     interval = letters.evaluation
     deadline = span.start + letters.reach + letters.hold + stale
     expected = (
         f"pending within one evaluation ({interval:g} s) of the measure passing {alert.threshold:g} {alert.unit}, "
-        f"firing by {at(deadline)} ({rung} began {at(span.start)}; {letters.reach_text()}; {letters.hold_text()}"
+        f"firing by {at(deadline)} ({span.name} began {at(span.start)}; {letters.reach_text()}; {letters.hold_text()}"
         f"{f'; staleness {stale:.2f} s' if stale else ''})"
     )
 
@@ -449,15 +462,43 @@ def _wrong_side(alert: AlertPromise, span: Span, *, above: bool) -> str:
     )
 
 
+def _passed(alert: AlertPromise, timeline: Timeline, span: Span) -> str:
+    """Why a latency that the clients saw on the other side of the threshold is no rung of this side; else empty."""
+    if span.quantity != "s" or span.rung is None:
+        return ""
+    seen = premise.achieved(timeline, span)
+    if _beyond(alert, seen) is _beyond(alert, span.rung):
+        return ""
+    return (
+        f"the rung {_of(span)} was not held: the clients saw {seen:.4f} {span.quantity}, on the other side of "
+        f"{alert.threshold:g} {alert.unit}"
+    )
+
+
+def _told_apart(
+    clause: str, alert: AlertPromise, timeline: Timeline, span: Span, judge: Callable[[], Verdict]
+) -> Verdict:
+    """
+    The verdict, but unproven where the measure's slack may be why it is none of *holds*.
+
+    What clients waited beyond what the service times explains why a latency did not count, and nothing that did. Of a
+    rate the window's edges take and give: it proves nothing either way.
+    """
+    narrow = inside_slack(alert, timeline, span)
+    if narrow and (span.quantity != "s" or span.rung is None):
+        return unproven(clause, narrow)
+    verdict = judge()
+    if not narrow or verdict.status is not Status.BROKEN:
+        return verdict
+    return replace(verdict, status=Status.UNPROVEN, reason=f"{verdict.reason}; but {narrow}")
+
+
 def inside_slack(alert: AlertPromise, timeline: Timeline, span: Span) -> str:
     """Why a rung proves nothing that lies within the measure's own slack of the threshold; empty where it does not."""
     if span.rung is None:
         return f"{span.name} has no rung"
     if span.quantity == "s":
-        seen = premise.achieved(timeline, span)
-        if _beyond(alert, seen) is not _beyond(alert, span.rung):
-            return f"the rung {_of(span)} was not held: the clients saw {seen:.4f} {span.quantity}, past the threshold"
-        distance = abs(seen - alert.threshold) / alert.threshold
+        distance = abs(premise.achieved(timeline, span) - alert.threshold) / alert.threshold
         # A client also waits for what the service does not time: less than a request takes when nothing is slow.
         # The later half of the first phase: the first requests of a gateway open its connections.
         calm = timeline.ledger.during(timeline.phases[0].name).later_half().latency(0.5)

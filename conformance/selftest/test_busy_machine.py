@@ -482,3 +482,56 @@ def test_silence_at_a_state_that_was_ended_late_still_says_something(
     )
 
     assert verdict.status is status, verdict.text()
+
+
+def _slower_in(phase: str, seen: Timeline, *, add: float = 0.0, times: float = 1.0) -> Timeline:
+    """The timeline whose clients waited longer in that phase: seconds more, or so many times as long."""
+    requests = tuple(
+        replace(each, finished=each.sent + times * each.latency + add) if each.phase == phase else each
+        for each in seen.ledger.requests
+    )
+    return replace(seen, ledger=Ledger(requests=requests))
+
+
+def _untold(seen: Timeline) -> Timeline:
+    """The same in which the service counted no slow answer."""
+    measured = seen.measures["HighResponseTime"]
+    low = replace(measured, points=tuple((at, min(value, 9.0)) for at, value in measured.points))
+    return replace(seen, alerts=(), measures={**seen.measures, "HighResponseTime": low})
+
+
+@pytest.mark.parametrize(
+    ("bend", "status"),
+    [
+        pytest.param(lambda seen: seen, Status.HOLDS, id="as it was"),
+        pytest.param(_untold, Status.BROKEN, id="slow answers were not counted"),
+        pytest.param(lambda seen: _slower_in("quiet", seen, add=0.05), Status.HOLDS, id="a busy machine"),
+        pytest.param(
+            lambda seen: _slower_in("quiet", _untold(seen), add=0.05), Status.UNPROVEN, id="not counted on a busy one"
+        ),
+    ],
+)
+def test_what_clients_wait_beyond_the_service_excuses_only_what_did_not_count(
+    bend: Callable[[Timeline], Timeline], status: Status
+) -> None:
+    """
+    Where a request takes long while nothing is slow, 11.25 s may have been 9 s to the service, unless it counted them.
+    """
+    verdict = alerts.fires_above(
+        load().alert("HighResponseTime"), bend(timelines()["response-time-above"]), rung="above"
+    )
+
+    assert verdict.status is status, verdict.text()
+
+
+def test_a_latency_that_clients_saw_beyond_the_threshold_is_no_rung_below_it() -> None:
+    """
+    It is silent there, and that shows nothing.
+    """
+    seen = _slower_in("below", timelines()["response-time-below"], times=1.135)
+    assert premise.failed(seen) == ()
+
+    verdict = alerts.silent_below(load().alert("HighResponseTime"), seen, rung="below", control="control")
+
+    assert verdict.status is Status.UNPROVEN
+    assert "the clients saw 10." in verdict.reason
