@@ -1,0 +1,66 @@
+"""What waits to be started goes by its rank, is told how it went, and is let go when the queue closes."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import CancelledError
+
+import pytest
+
+from fixtures.stack.queue import Queue
+
+
+def test_the_lowest_rank_goes_first_and_of_one_rank_the_earliest() -> None:
+    """
+    While the only thread is busy others come; they are done by rank, not in the order in which they came.
+    """
+    queue, go, done = Queue(1, name="one"), threading.Event(), list[str]()
+    busy = queue.submit(go.wait)
+    waiting = [
+        queue.submit(lambda name=name: done.append(name), rank=rank)  # type: ignore[misc]
+        for name, rank in (("soon", 2), ("slow", 1), ("slowest", 0), ("slowest too", 0))
+    ]
+
+    go.set()
+    for each in (busy, *waiting):
+        each.result(timeout=5)
+    queue.close()
+
+    assert done == ["slowest", "slowest too", "slow", "soon"]
+
+
+def test_what_fails_is_told_to_whoever_asked_and_the_rest_goes_on() -> None:
+    """
+    An error is the result of its own work alone.
+    """
+    queue = Queue(1, name="one")
+    failing, sound = queue.submit(lambda: 1 / 0), queue.submit(lambda: 7)
+
+    assert sound.result(timeout=5) == 7
+    assert isinstance(failing.exception(timeout=5), ZeroDivisionError)
+    queue.close()
+
+
+def test_a_queue_that_closes_finishes_what_is_under_way_and_cancels_what_waits() -> None:
+    """
+    Whoever waits for work that will not be done is not left waiting.
+    """
+    queue, begun, go = Queue(1, name="one"), threading.Event(), threading.Event()
+
+    def work() -> str:
+        begun.set()
+        go.wait()
+        return "done"
+
+    under_way, waiting = queue.submit(work), queue.submit(lambda: "never")
+    assert begun.wait(timeout=5)
+    closing = threading.Thread(target=queue.close)
+    closing.start()
+    with pytest.raises(CancelledError):
+        waiting.result(timeout=5)
+    go.set()
+    closing.join(timeout=5)
+
+    assert under_way.result(timeout=5) == "done"
+    with pytest.raises(RuntimeError):
+        queue.submit(lambda: None)
