@@ -19,7 +19,7 @@ import yaml
 from fixtures.core import wait
 from fixtures.core.ports import Ports
 from fixtures.core.rundir import RunDir
-from fixtures.stack import cgroups, components, render
+from fixtures.stack import cgroups, components, priority, render
 from fixtures.stack.component import Component, Port, StackError
 from fixtures.stack.forked import how_it_ended, tail
 from fixtures.stack.installed import answer, ask
@@ -176,6 +176,38 @@ def test_the_guard_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
         run.kill()
 
     assert awaited(lambda: not place.exists())
+
+
+def test_a_session_gets_its_niceness_back_from_a_run_that_was_killed(tmp_path: Path) -> None:
+    """
+    The shell in which it was started lives on, and goes before nobody.
+    """
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import os, signal\n"
+        "from fixtures.stack import priority\n"
+        "from fixtures.stack.processes import Guard\n"
+        "guard = Guard(); guard.start(); guard.restore(priority.own())\n"
+        "priority.renice(os.getpid(), priority.LAST)\n"
+        "print(priority.own().niceness, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n",
+        encoding="utf-8",
+    )
+    if priority.own() is None:
+        pytest.skip("this kernel does not share its processors among sessions")
+    shell = ["sh", "-c", f"{sys.executable} {script}; read end"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        shell, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as leader:
+        assert leader.stdout is not None
+        place = Path(f"/proc/{leader.pid}/autogroup")
+        said = int(leader.stdout.readline())
+        restored = awaited(lambda: place.read_text(encoding="ascii").split()[-1] == "0")
+        leader.communicate(b"\n")
+
+    assert said == priority.LAST
+    assert restored
 
 
 def test_a_group_is_weighed_by_processes(tmp_path: Path) -> None:
