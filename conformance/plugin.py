@@ -75,6 +75,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where the run writes; new or empty (default: .runs/<time>)",
     )
     group.addoption(
+        "--together",
+        action="store_true",
+        help="measure at once, also while another run measures on this machine (default: wait for its end)",
+    )
+    group.addoption(
         "--timeline",
         type=Path,
         action="append",
@@ -126,6 +131,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
                 command=shlex.join(["python -m pytest", *session.config.invocation_params.args]).replace("'", "", 2),
                 revision=_revision(session.config.rootpath),
                 find=_find(session.config),
+                together=options.together,
             ),
             contract=contract,
             programs=tuple(programs.values()),

@@ -46,7 +46,7 @@ from conformance.report.write import begin, mask, write_all
 from conformance.timeline import store
 from conformance.timeline.store import TimelineError
 from conformance.watch import AlertWatch
-from fixtures.core import clock, rundir
+from fixtures.core import clock, rundir, turn
 from fixtures.core.journal import Journal
 from fixtures.language import boards
 from fixtures.language.rules import RulesError, near
@@ -73,6 +73,8 @@ if TYPE_CHECKING:
     from fixtures.stack.stack import Ended, Ready, Stack
 
 DEFAULT_SUBJECT = "fixtures.gateway"
+BUSY_TEMPO = 10
+"""From this tempo on a run keeps two processors busy, and two of them at once spoil each other's measurements."""
 ROOM, ROOM_PER_CELL = 40, 6
 """MiB that a run writes: PostgreSQL, Loki and the logs; and each cell's Prometheus with its gateway's log."""
 
@@ -97,6 +99,13 @@ class Options:
     find: Find = field(default=lambda name: name if Path(name).is_file() else None)
     """Where a finding's file is, for the remarks of a CI server."""
     dashboards: Path = Path("dashboards")
+    together: bool = False
+    """Whether to measure at once, also while another run measures on this machine."""
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether this run waits for others: a slow one leaves the processors to them."""
+        return not self.together and self.tempo >= BUSY_TEMPO
 
 
 class Run:
@@ -214,7 +223,9 @@ class Run:
         )
         self._stage = stage
         try:
-            stage.run()
+            with turn.taken(progress.line) if self._options.in_turn else contextlib.nullcontext(0.0) as waited:
+                self._begun += waited
+                stage.run()
         except Exception as error:
             self._failure = error
             raise

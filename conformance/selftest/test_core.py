@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from fixtures.core import clock, rundir, wait
+from fixtures.core import clock, rundir, turn, wait
 from fixtures.core.journal import Journal
 from fixtures.core.ports import HIGHEST, LOWEST, PortError, Ports
 from fixtures.core.rundir import RunDirError
@@ -265,3 +268,65 @@ async def test_a_look_is_repeated_while_its_context_is_open() -> None:
     assert seen[1] - seen[0] >= 0.1
     assert 3 <= ended <= 7
     assert len(seen) == ended
+
+
+# --- one run after the other --------------------------------------------------------------------------------------
+
+
+def _turn(tmp_path: Path) -> str:
+    return f"\0turn-of-{tmp_path}"
+
+
+def test_the_second_run_waits_for_the_end_of_the_first(tmp_path: Path) -> None:
+    """
+    It says for whom it waits, and begins as soon as that one has ended, however it did.
+    """
+    script = (
+        "import sys; from fixtures.core import turn\n"
+        f"with turn.taken(print, name={_turn(tmp_path)!r}):\n"
+        "    print('has it', flush=True); sys.stdin.read()\n"
+    )
+    root = Path(__file__).parents[2]
+    told: list[str] = []
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == b"has it\n"
+        killing = threading.Timer(0.3, first.kill)
+        killing.start()
+        with turn.taken(told.append, name=_turn(tmp_path), longest=20) as waited:
+            ended = first.poll() is not None or first.wait(timeout=1) is not None
+
+    assert ended
+    assert 0.2 < waited < 5
+    assert told == [f"another run measures on this machine (process {first.pid} in {root}); waiting for its end (0 s)"]
+
+
+def test_a_run_that_nobody_precedes_does_not_wait(tmp_path: Path) -> None:
+    """
+    And whoever comes after it finds the turn free again.
+    """
+    told: list[str] = []
+    for _ in range(2):
+        with turn.taken(told.append, name=_turn(tmp_path)) as waited:
+            assert waited < 0.2
+
+    assert told == []
+
+
+def test_a_wait_for_another_run_is_bounded(tmp_path: Path) -> None:
+    """
+    It goes on beside the other then, and says so.
+    """
+    told: list[str] = []
+    with (
+        turn.taken(told.append, name=_turn(tmp_path)),
+        turn.taken(told.append, name=_turn(tmp_path), longest=0.1) as waited,
+    ):
+        pass
+
+    assert waited >= 0.1
+    assert "no longer waiting" in told[-1]
+    with turn.taken(told.append, name=_turn(tmp_path)) as again:
+        assert again < 0.2

@@ -39,6 +39,7 @@ class Living:
         self.temporary = directory / "tmp"
         plugins = ["-p", "no:cacheprovider", "-p", "conformance.selftest.placed"]
         command = [sys.executable, "-m", "pytest", *plugins, "conformance/steady/test_targets.py", "--stack", "native"]
+        command.append("--together")
         self.log = (directory / "output").open("wb")
         self.process = subprocess.Popen(
             [*command, "--run-dir", str(self.directory), *arguments],
