@@ -30,7 +30,7 @@ from conformance.tiers import Replayer
 from conformance.timeline import store
 from conformance.timeline.health import HealthSeen
 from conformance.timeline.logs import PLANTED, QUIET, RUN, Question
-from conformance.timeline.model import SCHEMA, Attempt, Config, Death, Span, Timeline
+from conformance.timeline.model import LATE, SCHEMA, Attempt, Config, Death, Span, Timeline
 from fixtures.core import clock, patience
 from fixtures.faults.gateway import Undiscovered
 from fixtures.faults.run import Performance, all_of
@@ -41,7 +41,7 @@ from fixtures.load.witness import Processors
 from fixtures.spans import send
 from fixtures.stack import priority, secrets
 from fixtures.stack.components import JAEGER, SHIPPED_LOGS
-from fixtures.stack.stack import AGAIN, SCRAPE_INTERVAL, CellSpec, Shadow, Subject, read_rules, standing
+from fixtures.stack.stack import AGAIN, CellSpec, Shadow, Subject, read_rules, standing
 from fixtures.stack.tempo import TempoError, rewrite_expression
 
 if TYPE_CHECKING:
@@ -405,7 +405,7 @@ class Stage:
             ),
             metric_names=_metric_names(self._contract),
             memory=_bytes(cell.gateway.memory()),
-            measures=_measures(self._contract, cell.spec.tempo),
+            measures=measures(self._contract, cell.spec.tempo, scrape=cell.scrape_interval),
             missed_before=0.0,
             deaths=self.deaths,
             stand_ins={job: why for job, why in stack.stand_ins.items() if job in program.jobs},
@@ -490,7 +490,7 @@ def _metric_names(contract: Contract) -> dict[str, tuple[str, ...]]:
     return {job: tuple(each.name for each in contract.metrics.promises if each.source == job) for job in sorted(jobs)}
 
 
-def _measures(contract: Contract, tempo: float) -> dict[str, str]:
+def measures(contract: Contract, tempo: float, *, scrape: float) -> dict[str, str]:
     """
     By alert its measure, where a page tells another value `NAME/value`, and what tells that it sees nothing.
 
@@ -500,11 +500,11 @@ def _measures(contract: Contract, tempo: float) -> dict[str, str]:
     queries |= {f"{alert.name}/value": alert.value for alert in contract.alerts if alert.value}
     queries |= {f"{alert.name}/blind": alert.blind for alert in contract.alerts if alert.blind}
     found = {name: rewrite_expression(query, tempo) for name, query in queries.items()}
-    scrape = round(SCRAPE_INTERVAL.total_seconds() * 1000)
     for alert in contract.alerts:
-        late = promql.without_newest(alert.value or alert.measure, scrape)
+        # Shortened at the tempo, as a scrape's interval is rounded there and a range's must not be.
+        late = promql.without_newest(found.get(f"{alert.name}/value", found[alert.name]), round(scrape * 1000))
         if late is not None:
-            found[f"{alert.name}/late"] = rewrite_expression(late, tempo)
+            found[f"{alert.name}{LATE}"] = late
     return found
 
 

@@ -224,7 +224,7 @@ class Run:
         self._stage = stage
         try:
             with turn.taken(progress.line) if self._options.in_turn else contextlib.nullcontext(0.0) as waited:
-                self._begun += waited
+                self._begun, self._started = self._begun + waited, self._started + waited
                 stage.run()
         except Exception as error:
             self._failure = error

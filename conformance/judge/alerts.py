@@ -7,7 +7,6 @@ after the evaluation that should have seen it. What each clause means is derived
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -68,14 +67,13 @@ def silent_below(alert: AlertPromise, timeline: Timeline, *, rung: str, control:
         return unproven(clause, aside, lasting=True)
     if passed := _passed(alert, timeline, span):
         return unproven(clause, passed)
-    return _told_apart(clause, alert, timeline, span, lambda: _silent_at(alert, timeline, letters, span, control))
-
-
-def _silent_at(alert: AlertPromise, timeline: Timeline, letters: Bounds, span: Span, control: str) -> Verdict:
-    clause = f"alert/{alert.name}/silent-below"
+    if (narrow := inside_slack(alert, timeline, span)) and span.quantity != "s":
+        return unproven(clause, narrow)
     story, measured = history(alert, timeline), timeline.measures.get(alert.name)
     begun, until = timeline.begun, span.end
     early = [instant for instant in story.firing if begun <= instant <= until]
+    if early and span.quantity == "s" and (uneven := _uneven(alert, timeline, span, letters, early[0])):
+        return unproven(clause, uneven)
     if early:
         return broken(
             clause,
@@ -106,6 +104,8 @@ def _silent_at(alert: AlertPromise, timeline: Timeline, letters: Bounds, span: S
             ),
             observations=len(above),
         )
+    if span.quantity == "s" and (lower := _timed_less(alert, span, held)):
+        return unproven(clause, lower)
     raised = timeline.phase(control)
     awake = [instant for instant in (*story.pending, *story.firing) if raised.start < instant]
     if not awake:
@@ -144,19 +144,21 @@ def silent_when_short(alert: AlertPromise, timeline: Timeline, *, rung: str, con
     measured, begun, until = timeline.measures.get(alert.name), timeline.begun, timeline.phase(control).start
     lasted = (span.healed or span.end) - span.start
     early = [instant for instant in story.firing if begun <= instant < until]
+    seen = [point for point in _held(measured, span.start, until) if _beyond(alert, point[1])]
+    run = _last_run(
+        tuple(instant for instant, _ in seen), letters.evaluation, before=early[0] + HAIR if early else None
+    )
+    outlasted = run[-1] - run[0] + letters.evaluation if run else 0.0
+    # Whatever it lasted: to the rule it was clearly shorter.
+    hurried = bool(early) and outlasted < letters.effective_for - letters.evaluation + HAIR
     clearly = letters.effective_for - (letters.scrape if early else 0.0)
-    if lasted > clearly:
+    if lasted > clearly and not hurried:
         return unproven(
             clause,
             f"the state lasted {lasted:.2f} s, more than for {letters.effective_for:g} s"
             f"{f' less a scrape of {letters.scrape:g} s' if early else ''}: whether it fires then is chance",
         )
-    seen = [point for point in _held(measured, span.start, until) if _beyond(alert, point[1])]
-    run = _last_run(
-        tuple(instant for instant, _ in seen), letters.evaluation, before=early[0] + HAIR if early else None
-    )
     # A scrape that was under way at an evaluation is seen by the rule at the next one.
-    outlasted = run[-1] - run[0] + letters.evaluation if run else 0.0
     if early and run and early[0] <= run[-1] + letters.evaluation + HAIR and outlasted > letters.effective_for - HAIR:
         return unproven(
             clause,
@@ -426,15 +428,18 @@ def _uneven(alert: AlertPromise, timeline: Timeline, span: Span, letters: Bounds
     Why a measure beyond the threshold is no wrong metric: in that very window the clients saw it passed as well.
 
     On a busy machine answers come late and then at once; over the whole phase that leaves no trace. A window may have
-    ended up to a scrape and its length before; one event more or less lies within any count of events.
+    ended up to a scrape and its length before, and from its first to its last sample it is up to two scrapes shorter
+    than it is long; one event more or less lies within any count of events.
     """
     most = 0.0
     for step in range(5):
         end = instant - step / 4 * (letters.scrape + letters.longest_scrape)
         seen = Ledger(requests=tuple(r for r in timeline.ledger.requests if end - letters.window < r.finished <= end))
-        if span.quantity == "s" and len(seen):
-            slowest = sorted(each.latency for each in seen.requests)
-            most = max(most, slowest[min(len(slowest) - 1, math.ceil(0.95 * len(slowest)))] * timeline.tempo)
+        if span.quantity == "s":
+            for shorter in range(3):
+                begin = end - letters.window + shorter * letters.scrape
+                within = Ledger(requests=tuple(each for each in seen.requests if begin < each.finished))
+                most = max(most, within.latency(0.95) * timeline.tempo)
         elif span.quantity == "errors/s":
             most = max(most, (len(seen.outcome(Outcome.ERROR)) + 1) / letters.window / timeline.tempo)
     if not _beyond(alert, most):
@@ -475,11 +480,26 @@ def _passed(alert: AlertPromise, timeline: Timeline, span: Span) -> str:
     )
 
 
+def _timed_less(alert: AlertPromise, span: Span, held: list[tuple[float, float]]) -> str:
+    """
+    Why a latency below the threshold was no rung to the service, which times less than clients wait; else empty.
+
+    Silence at a shorter one shows less than the rung says.
+    """
+    most = max((value for _, value in held), default=0.0)
+    if span.rung is None or most >= (1 - premise.LESS["s"]) * span.rung:
+        return ""
+    return (
+        f"the rung {_of(span)} did not reach the service: its own metric showed {most:.4f} {alert.unit} at most, and "
+        "silence at less proves less"
+    )
+
+
 def _told_apart(
     clause: str, alert: AlertPromise, timeline: Timeline, span: Span, judge: Callable[[], Verdict]
 ) -> Verdict:
     """
-    The verdict, but unproven where the measure's slack may be why it is none of *holds*.
+    The verdict on a rung above the threshold, but unproven where the measure's slack may be why it does not hold.
 
     What clients waited beyond what the service times explains why a latency did not count, and nothing that did. Of a
     rate the window's edges take and give: it proves nothing either way.

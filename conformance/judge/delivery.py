@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from conformance.judge import premise
 from conformance.judge.alerts import NEEDS, history
 from conformance.judge.routing import misaddressed, mistimed
-from conformance.judge.slack import DELIVERY, bounds, timer
+from conformance.judge.slack import DELIVERY, Bounds, bounds, timer
 from conformance.judge.verdict import Finding, broken, holds, unproven
+from conformance.timeline.model import LATE
 from fixtures.core.clock import at
 
 if TYPE_CHECKING:
@@ -222,14 +223,34 @@ def _values(alert: AlertPromise, timeline: Timeline, instants: tuple[float, ...]
     What `$value` may be: the measure at `instants` and one evaluation either way, more where a scrape took longer.
 
     Prometheus renders annotations anew at each evaluation. The firing message was sent with the change; the resolved
-    one carries the text of the last firing evaluation, or repeats the first. Where a scrape was under way at an
-    evaluation its window had lost its oldest sample and not got the newest: no evaluation beside it has that value.
+    one carries the text of the last firing evaluation, or repeats the first.
     """
     letters = bounds(alert, timeline)
     reach = (1.5 + letters.longest_scrape // letters.evaluation) * letters.evaluation
-    told = timeline.measures.get(f"{alert.name}/value", timeline.measures.get(alert.name))
-    points = [point for each in (told, timeline.measures.get(f"{alert.name}/late")) if each for point in each.points]
+    measured = timeline.measures.get(f"{alert.name}/value", timeline.measures.get(alert.name))
+    points = (*(measured.points if measured else ()), *_late(alert, timeline, letters))
     return [value for instant, value in points if any(abs(instant - each) <= reach for each in instants)]
+
+
+COMMIT = 0.1
+"""The share of a scrape's interval in which its samples are written after it has ended."""
+
+
+def _late(alert: AlertPromise, timeline: Timeline, letters: Bounds) -> Iterator[tuple[float, float]]:
+    """
+    What the rule's value was at the evaluations to which a scrape was still under way.
+
+    Its window had lost its oldest sample and not got the newest: no evaluation beside it has that value. Where the
+    newest that it had was more than 1.1 intervals old, `rate` went on for half an interval only.
+    """
+    measured = timeline.measures.get(f"{alert.name}{LATE}")
+    scrapes = [each for series in timeline.scrape_durations for each in series.points]
+    for instant, value in measured.points if measured else ():
+        for begun, took in scrapes:
+            if begun <= instant < begun + took + COMMIT * letters.scrape:
+                yield instant, value
+                if instant - begun > COMMIT * letters.scrape:
+                    yield instant, value * (1 - (letters.scrape / 2 + instant - begun) / letters.window)
 
 
 def _tells(text: str, before: str, after: str, values: list[float], digits: int | None) -> bool:

@@ -57,8 +57,9 @@ MORE = {"s": 0.23}
 """By quantity how far above the wanted one it may lie, where that is another share: a busy machine only adds to a
 latency, and up to here a rung of 7.9 s stays in the bucket below a threshold of 10 s."""
 
-LESS = {"s": 0.1}
-"""The same for below: down to here a rung of 11.25 s stays above that threshold."""
+LESS = {"s": 0.05}
+"""The same for below: down to here a rung of 7.9 s stays above its bucket's other bound of 7.5 s, and one of 11.25 s
+above the threshold. A request never takes less than its stall."""
 
 
 def failed(timeline: Timeline, *, needs: Iterable[str] = ()) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,7 +12,7 @@ from conformance.observe.prometheus import Prometheus, raw_query
 from conformance.observe.receivers import received
 from conformance.observe.traces import QUERYING, SAMPLING, traces
 from conformance.timeline.boards import Paid
-from conformance.timeline.model import SCHEMA, Timeline
+from conformance.timeline.model import LATE, SCHEMA, Timeline
 from fixtures.core import patience
 
 if TYPE_CHECKING:
@@ -160,7 +160,8 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
             missed = reading.of(prometheus.missed_evaluations, 0.0) - deed.missed_before
             evaluations = _evaluations(deed, alerts, phases)
             for alert, query in deed.measures.items() if evaluations else ():
-                with reading.tolerating():
+                # What may be said besides is no reason to doubt what was seen.
+                with suppress(ObserveError) if alert.endswith(LATE) else reading.tolerating():
                     measures[alert] = prometheus.measured(
                         query, start=evaluations[0], end=evaluations[-1], step=deed.evaluation_interval
                     )

@@ -1,7 +1,7 @@
 """
 The gateway hangs for less than a minute, and is back; later it is killed for longer, and started again.
 
-A state has no threshold but a duration: forty seconds are a scrape and more short of the minute, five minutes are well
+A state has no threshold but a duration: 43 seconds are a scrape and more short of the minute, five minutes are well
 beyond it and beyond Alertmanager's timers, which have a floor of a real second each. Nobody sends a request meanwhile,
 so that slow answers page for nothing else.
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -168,8 +167,6 @@ def answered_slowly(seen: Timeline, answers: int = 4) -> Timeline:
     [
         ("HighErrorRate", "error-rate-below", 0.101, answered_late, "9 of 198 requests took up to 1.74 s longer"),
         ("HighResponseTime", "response-time-below", 10.5, answered_slowly, "held evenly: in the 5 s before"),
-        # Two of fifty: one less than the quantile leaves out, and which of them a window holds is a matter of scrapes.
-        ("HighResponseTime", "response-time-below", 10.5, partial(answered_slowly, answers=2), "held evenly"),
     ],
 )
 def test_a_measure_that_passes_is_told_apart_by_what_the_clients_saw_in_that_window(
@@ -415,10 +412,21 @@ def test_nothing_excuses_what_was_shipped_and_nothing_holds_for_it() -> None:
 
 
 def _late(seen: Timeline, value: float) -> Timeline:
-    """The timeline in which the rule's value was this one wherever a scrape was under way."""
+    """The timeline in which the rule's value was this one where a scrape was under way, as when the alert fired."""
     measured = seen.measures["HighErrorRate"]
     late = replace(measured, points=tuple((at, value) for at, _ in measured.points))
-    return replace(seen, measures={**seen.measures, "HighErrorRate/late": late})
+    fired = min(at for each in seen.alerts if each.labels.get("alertstate") == "firing" for at, _ in each.points)
+    (scrapes,) = seen.scrape_durations
+    scraped = replace(scrapes, points=tuple(sorted((*scrapes.points, (fired - 0.001, 0.01)))))
+    measures = {**seen.measures, "HighErrorRate/late": late}
+    return replace(seen, measures=measures, scrape_durations=(scraped,))
+
+
+def _ended(seen: Timeline) -> Timeline:
+    """The same in which every scrape had ended well before the rules were evaluated."""
+    return replace(
+        seen, scrape_durations=tuple(replace(each, points=each.points[:3]) for each in seen.scrape_durations)
+    )
 
 
 @pytest.mark.parametrize(
@@ -445,6 +453,19 @@ def test_a_page_tells_the_value_that_the_rule_had_while_a_scrape_was_under_way(
     assert verdict.status is status, verdict.text()
 
 
+def test_where_no_scrape_was_under_way_a_rule_had_no_such_value() -> None:
+    """
+    What a window would have been then is no value of the rule's.
+    """
+    contract = load()
+    alert = contract.alert("HighErrorRate")
+    told = saying(r"\d\.\d\d errors", "0.31 errors")(timelines()["error-rate-above"])
+
+    verdict = delivery.delivered(alert, contract.receiver(alert.receiver), contract.timing, _ended(_late(told, 0.31)))
+
+    assert verdict.status is Status.BROKEN, verdict.text()
+
+
 def _down_for(seconds: float, *, fires: bool) -> Timeline:
     """The recorded run in which the gateway hung for so long, and whether the alert fired of it."""
     seen = timelines()["service-down"]
@@ -454,7 +475,12 @@ def _down_for(seconds: float, *, fires: bool) -> Timeline:
         replace(each, points=((short.start + 0.9, 1.0), *each.points)) if fires and _firing(each) else each
         for each in seen.alerts
     )
-    return replace(seen, phases=phases, alerts=alerts_)
+    measured = seen.measures["ServiceDown"]
+    shown = tuple(
+        (at, 0.0 if short.start + 0.1 < at < short.start + 0.1 + seconds else value) for at, value in measured.points
+    )
+    measures = {**seen.measures, "ServiceDown": replace(measured, points=shown)}
+    return replace(seen, phases=phases, alerts=alerts_, measures=measures)
 
 
 def _firing(series: Series) -> bool:
@@ -520,6 +546,61 @@ def test_what_clients_wait_beyond_the_service_excuses_only_what_did_not_count(
     verdict = alerts.fires_above(
         load().alert("HighResponseTime"), bend(timelines()["response-time-above"]), rung="above"
     )
+
+    assert verdict.status is status, verdict.text()
+
+
+def _fewer(seen: Timeline) -> Timeline:
+    """The timeline with three of five requests: of thirty in a window one or two are what its quantile leaves out."""
+    kept = tuple(each for number, each in enumerate(seen.ledger.requests) if number % 5 < 3)
+    phases = tuple(replace(each, wanted_rps=each.wanted_rps * 0.6) for each in seen.phases)
+    return replace(seen, phases=phases, ledger=Ledger(requests=kept))
+
+
+@pytest.mark.parametrize(
+    ("slow", "status"),
+    [
+        pytest.param(0, Status.BROKEN, id="none"),
+        pytest.param(1, Status.BROKEN, id="one of thirty"),
+        pytest.param(2, Status.UNPROVEN, id="two, of 27 between two scrapes"),
+    ],
+)
+def test_a_window_is_what_lies_between_two_scrapes(slow: int, status: Status) -> None:
+    """
+    A rule sees up to two scrapes less than its window's length; a twentieth of thirty requests are two of 27.
+    """
+    wrong = _fewer(passed_once("HighResponseTime", "response-time-below", 10.5))
+    instant = next(at for at, value in wrong.measures["HighResponseTime"].points if value == 10.5)
+    late = [each for each in wrong.ledger.requests if instant - 4 < each.finished < instant - 2][:slow]
+    requests = tuple(
+        replace(each, finished=each.finished + 0.06) if each in late else each for each in wrong.ledger.requests
+    )
+
+    verdict = alerts.silent_below(
+        load().alert("HighResponseTime"),
+        replace(wrong, ledger=Ledger(requests=requests)),
+        rung="below",
+        control="control",
+    )
+
+    assert verdict.status is status, verdict.text()
+
+
+def _lowered(seen: Timeline, value: float) -> Timeline:
+    """The timeline in which the service's own metric showed that much in the rung below, and no more."""
+    measured, span = seen.measures["HighResponseTime"], seen.phase("below")
+    points = tuple((at, min(each, value) if at <= span.end else each) for at, each in measured.points)
+    return replace(seen, measures={**seen.measures, "HighResponseTime": replace(measured, points=points)})
+
+
+@pytest.mark.parametrize(("value", "status"), [(9.875, Status.HOLDS), (7.375, Status.UNPROVEN)])
+def test_silence_at_a_latency_that_the_service_did_not_see_is_no_proof(value: float, status: Status) -> None:
+    """
+    Clients wait longer than it takes; where that leaves it in a lower bucket, a wrong threshold there stays silent too.
+    """
+    seen = _lowered(timelines()["response-time-below"], value)
+
+    verdict = alerts.silent_below(load().alert("HighResponseTime"), seen, rung="below", control="control")
 
     assert verdict.status is status, verdict.text()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -25,7 +26,7 @@ from fixtures.core.rundir import RunDirError
 from fixtures.stack.component import StackError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from conformance.timeline.model import Timeline
 
@@ -348,3 +349,46 @@ def test_a_full_disk_is_seen_before_anything_starts(tmp_path: Path, monkeypatch:
 
     assert said.startswith(f"{tmp_path}: 5 MiB are free, and a run of 0 cells writes about ")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "waits"),
+    [
+        pytest.param({}, True, id="the main job"),
+        pytest.param({"tempo": 10}, True, id="just busy"),
+        pytest.param({"tempo": 1}, False, id="real time"),
+        pytest.param({"together": True}, False, id="it was asked not to"),
+    ],
+)
+def test_a_run_has_its_turn_before_anything_stands(
+    changed: dict[str, Any], waits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    One that keeps the machine busy waits for others and does not count the wait; a slow one neither waits nor counts.
+    """
+    done: list[str] = []
+
+    class Performed:
+        timelines: Mapping[str, Timeline] = {}
+
+        def run(self) -> None:
+            done.append("performed")
+
+    @contextlib.contextmanager
+    def taken(tell: Callable[[str], None]) -> Iterator[float]:
+        tell("another run measures")
+        done.append("waited")
+        yield 100.0
+        done.append("over")
+
+    monkeypatch.setattr("conformance.run.Stage", lambda *_, **__: Performed())
+    monkeypatch.setattr("conformance.run.turn.taken", taken)
+    monkeypatch.setattr("conformance.run.begin", lambda *_: None)
+    run = Run(options(tmp_path, stack="native", **changed), contract=load(None), programs=(), covered=frozenset())
+    begun, started = run._begun, run._started
+
+    run.timelines(io.StringIO())
+    run._events.close()
+
+    assert done == (["waited", "performed", "over"] if waits else ["performed"])
+    assert (run._begun - begun, run._started - started) == pytest.approx((100, 100) if waits else (0, 0))

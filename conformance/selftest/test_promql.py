@@ -155,6 +155,7 @@ def test_arguments_are_parted_at_their_own_commas() -> None:
         pytest.param("sum(rate(x[5m]))", "sum(rate(x[4m45s] offset 15s))", id="one range"),
         pytest.param("rate(a[1m]) / rate(b[1h])", "rate(a[45s] offset 15s) / rate(b[59m45s] offset 15s)", id="two"),
         pytest.param("sum(x)", None, id="it looks at no window"),
+        pytest.param("rate(x[5m]) and up", None, id="one part looks at no window"),
         pytest.param("rate(x[30s])", None, id="too short a window"),
         pytest.param("rate(x[5m] offset 1m)", None, id="it ends earlier already"),
         pytest.param("rate(x[5m] @ 100)", None, id="it ends at a fixed time"),

@@ -14,6 +14,9 @@ from conformance.timeline.replay import Replayed
 from conformance.timeline.traces import TracesSeen
 from fixtures.load.ledger import Ledger
 
+LATE = "/late"
+"""What the name of a measure ends in that is read as it was before the newest scrape had arrived."""
+
 SCHEMA = 1
 
 
