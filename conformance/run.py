@@ -58,7 +58,7 @@ from fixtures.stack.stack import AGAIN, ALERTMANAGER_FILE, Settings, read_rules,
 from fixtures.stack.tempo import LARGEST_TEMPO, TempoError, rewrite_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from conformance.contract.model import Contract
     from conformance.judge.ladder import Ladder
@@ -103,9 +103,9 @@ class Options:
     """Whether to measure at once, also while another run measures on this machine."""
 
     @property
-    def in_turn(self) -> bool:
-        """Whether this run waits for others: a slow one leaves the processors to them."""
-        return not self.together and self.tempo >= BUSY_TEMPO
+    def busy(self) -> bool:
+        """Whether this run needs the machine for itself; a slow one does so only until its stack stands."""
+        return self.tempo >= BUSY_TEMPO
 
 
 class Run:
@@ -223,8 +223,12 @@ class Run:
         )
         self._stage = stage
         try:
-            with turn.taken(progress.line) if self._options.in_turn else contextlib.nullcontext(0.0) as waited:
-                self._begun, self._started = self._begun + waited, self._started + waited
+            with contextlib.ExitStack() as having:
+                if not self._options.together:
+                    waited = having.enter_context(turn.taken(progress.line))
+                    self._begun, self._started = self._begun + waited, self._started + waited
+                if not self._options.busy:
+                    teller.when_it_stands = having.close
                 stage.run()
         except Exception as error:
             self._failure = error
@@ -422,6 +426,7 @@ class _Teller:
         self._tempos: dict[str, float] = {}
         self._ready = 0
         self._watch: AlertWatch | None = None
+        self.when_it_stands: Callable[[], None] = lambda: None
 
     def close(self) -> None:
         if self._watch is not None:
@@ -436,6 +441,7 @@ class _Teller:
         self._progress.cell("starting", f"ready so far: {self._ready} components, the last is {ready.instance}")
 
     def standing(self, stack: Stack, seconds: float) -> None:
+        self.when_it_stands()
         self._progress.done("starting")
         if self._progress.live:
             # Of use to whoever looks; a log of a run has it in its report.

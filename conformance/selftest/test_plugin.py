@@ -28,6 +28,7 @@ from fixtures.stack.component import StackError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from conformance.perform import Listener
     from conformance.timeline.model import Timeline
 
 ROOT = Path(__file__).parents[2]
@@ -352,27 +353,32 @@ def test_a_full_disk_is_seen_before_anything_starts(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("changed", "waits"),
+    ("changed", "happens"),
     [
-        pytest.param({}, True, id="the main job"),
-        pytest.param({"tempo": 10}, True, id="just busy"),
-        pytest.param({"tempo": 1}, False, id="real time"),
-        pytest.param({"together": True}, False, id="it was asked not to"),
+        pytest.param({}, ["waited", "stands", "performed", "over"], id="the main job"),
+        pytest.param({"tempo": 10}, ["waited", "stands", "performed", "over"], id="just busy"),
+        pytest.param({"tempo": 1}, ["waited", "over", "stands", "performed"], id="real time"),
+        pytest.param({"together": True}, ["stands", "performed"], id="it was asked not to"),
+        pytest.param({"together": True, "tempo": 1}, ["stands", "performed"], id="nor at real time"),
     ],
 )
 def test_a_run_has_its_turn_before_anything_stands(
-    changed: dict[str, Any], waits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    changed: dict[str, Any], happens: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
-    One that keeps the machine busy waits for others and does not count the wait; a slow one neither waits nor counts.
+    It waits for others and does not count the wait; a slow one lets others begin as soon as its stack stands.
     """
     done: list[str] = []
 
     class Performed:
         timelines: Mapping[str, Timeline] = {}
 
+        def __init__(self, listener: Listener) -> None:
+            self.listener = listener
+
         def run(self) -> None:
-            done.append("performed")
+            self.listener.standing(SimpleNamespace(cells={}, components={}), 1.0)  # type: ignore[arg-type]
+            done.extend(("stands", "performed"))
 
     @contextlib.contextmanager
     def taken(tell: Callable[[str], None]) -> Iterator[float]:
@@ -381,7 +387,7 @@ def test_a_run_has_its_turn_before_anything_stands(
         yield 100.0
         done.append("over")
 
-    monkeypatch.setattr("conformance.run.Stage", lambda *_, **__: Performed())
+    monkeypatch.setattr("conformance.run.Stage", lambda *_, listener, **__: Performed(listener))
     monkeypatch.setattr("conformance.run.turn.taken", taken)
     monkeypatch.setattr("conformance.run.begin", lambda *_: None)
     run = Run(options(tmp_path, stack="native", **changed), contract=load(None), programs=(), covered=frozenset())
@@ -390,5 +396,6 @@ def test_a_run_has_its_turn_before_anything_stands(
     run.timelines(io.StringIO())
     run._events.close()
 
-    assert done == (["waited", "performed", "over"] if waits else ["performed"])
-    assert (run._begun - begun, run._started - started) == pytest.approx((100, 100) if waits else (0, 0))
+    waited = 100 if "waited" in happens else 0
+    assert done == happens
+    assert (run._begun - begun, run._started - started) == pytest.approx((waited, waited))
