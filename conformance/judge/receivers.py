@@ -52,12 +52,12 @@ def recovers(
     burning = [page for page in own if page.state != "resolved"]
     tries = [page.notification for page in burning if not page.notification.accepted]
     taken = [page.notification for page in burning if page.notification.accepted]
-    if early := [page for page in taken if page.at < healed]:
+    if early := [page for page in taken if page.at < span.end]:
         return unproven(clause, f"the fault did not bite: {receiver.kind} took the page at {at(early[0].at)}")
     if not tries and not span.reached:
         return unproven(clause, f"nothing was sent to {receiver.kind} while it failed, so nothing could be lost")
     said = _tries(tries, span)
-    expected = f"one notification that {receiver.kind} takes between {at(healed)} and {at(until)}"
+    expected = f"one notification that {receiver.kind} takes between {at(span.end)} and {at(until)}"
     if not taken:
         return broken(clause, "was lost", Finding(expected=expected, observed=f"none; {said}"), observations=1)
     if len(taken) > 1:
@@ -87,7 +87,7 @@ def recovers(
     return holds(
         clause,
         observations=len(tries) + len(taken) + len(resolved) + int(span.reached or 0),
-        reason=f"{said}; told once, {taken[0].at - healed:.2f} s after {receiver.kind} recovered"
+        reason=f"{said}; told once, {taken[0].at - span.end:.2f} s after {receiver.kind} recovered"
         + (f", its end {resolved[0].at - until:.2f} s after it" if resolved else ""),
     )
 
