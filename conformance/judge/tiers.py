@@ -91,17 +91,17 @@ def _differs(alert: AlertPromise, seen: Timeline) -> Finding | None:
     if seen.replayed is None:
         return None
     live, replayed = _live(alert, seen), dict(seen.replayed.states.get(alert.name, ()))
-    states = list(
-        zip(
-            _lasting([live.get(round(each, 3), SILENT) for each in seen.evaluations]),
-            _lasting([replayed.get(each, SILENT) for each in seen.evaluations]),
-            strict=True,
-        )
+    brief = (
+        [live.get(round(each, 3), SILENT) for each in seen.evaluations],
+        [replayed.get(each, SILENT) for each in seen.evaluations],
     )
+    states = list(zip(*map(_lasting, brief), strict=True))
     for place, instant in enumerate(seen.evaluations):
         near = range(max(0, place - 1), min(len(states), place + 2))
+        # What lasts for one evaluation need not be seen by the other tier, and is seen where it is.
+        others = [{said for each in near for said in (states[each][tier], brief[tier][each])} for tier in (0, 1)]
         here, there = states[place]
-        if here in {states[each][1] for each in near} and there in {states[each][0] for each in near}:
+        if here in others[1] and there in others[0]:
             continue
         if place in (0, len(states) - 1):
             # A change may lie just beyond what was read.

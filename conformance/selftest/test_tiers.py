@@ -124,6 +124,38 @@ def test_what_a_server_saw_later_than_promtool_excuses_what_differs() -> None:
     assert judged(error_rate_above=bend).status is Status.HOLDS
 
 
+def briefly(shift: int) -> Callable[[Timeline], Timeline]:
+    """
+    Promtool says that the gateway was down at two evaluations; the server saw it at the second, or so many later.
+    """
+
+    def bend(seen: Timeline) -> Timeline:
+        assert seen.replayed is not None
+        first, second = seen.evaluations[10:12]
+        states = {**seen.replayed.states}
+        states["ServiceDown"] = tuple(sorted((*states["ServiceDown"], (first, "pending"), (second, "pending"))))
+        alerts = tuple(
+            replace(each, points=tuple(sorted((*each.points, (seen.evaluations[11 + shift], 1.0)))))
+            if (each.labels["alertname"], each.labels["alertstate"]) == ("ServiceDown", "pending")
+            else each
+            for each in seen.alerts
+        )
+        return replace(seen, alerts=alerts, replayed=replace(seen.replayed, states=states))
+
+    return bend
+
+
+@pytest.mark.parametrize(("shift", "agrees"), [(0, True), (1, False), (3, False)])
+def test_what_a_server_saw_for_one_evaluation_was_seen(shift: int, agrees: bool) -> None:
+    """
+    A state that lasts no longer may be unknown to the other tier, and is no silence where the other knows of it.
+    """
+    verdict = judged(service_down=briefly(shift))
+
+    assert (verdict.status is Status.HOLDS) is agrees, verdict.text()
+    assert agrees or "ServiceDown in service-down" in verdict.text()
+
+
 def test_an_alert_that_ended_late_is_broken() -> None:
     """
     The end counts as much as the beginning.
