@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from conformance.observe.grafana import Screen, Stretch, Unaskable, ask
-from fixtures.load.witness import cards, machine
+from fixtures.load.witness import machine
 from fixtures.upstream.behaviour import Outcome, Plan, parse
 
 if TYPE_CHECKING:
@@ -228,16 +228,13 @@ def test_only_mounted_disks_and_real_cards_are_counted(tmp_path: Path) -> None:
     )
 
     found = machine(tmp_path)
-    those, before = found.pop("cards"), cards(tmp_path)
+    cards = found.pop("cards")
     assert found == {"reads": 100.0, "writes": 200.0, "received": 11.0, "sent": 22.0}
     assert machine(tmp_path / "nowhere") == {}
 
     page = (tmp_path / "net" / "dev").read_text(encoding="ascii")
     (tmp_path / "net" / "dev").write_text(f"{page}mc12: 1 {row} 1 {row}\n", encoding="ascii")
-    assert machine(tmp_path)["cards"] != those
-    assert machine(tmp_path, only=before) == {**found, "cards": those}
-    assert machine(tmp_path, only=frozenset({"mc12"}))["received"] == 1.0
-    assert before == {"eth0"}
+    assert machine(tmp_path)["cards"] != cards
 
 
 def test_a_model_ails_alone() -> None:
