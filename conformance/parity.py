@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 LIVE = ("conformance/steady", "conformance/scenarios")
 DRIVERS = ("native", "containers")
-
 EXPECTED: Mapping[str, str] = {}
 """By clause: why it may differ between the drivers. Empty: at present none may."""
 

@@ -8,19 +8,17 @@ after the evaluation that should have seen it. What each clause means is derived
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from conformance.judge import premise
 from conformance.judge.slack import Bounds, bounds, value_slack
-from conformance.judge.verdict import Finding, Status, broken, holds, unproven
+from conformance.judge.verdict import Finding, broken, holds, unproven
 from fixtures.core.clock import at
 from fixtures.load.ledger import Ledger, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from conformance.contract.model import AlertPromise
     from conformance.judge.verdict import Verdict
     from conformance.timeline.model import Measured, Span, Timeline
@@ -65,10 +63,8 @@ def silent_below(alert: AlertPromise, timeline: Timeline, *, rung: str, control:
         return unproven(clause, short)
     if aside := _wrong_side(alert, span, above=False) or _wrong_side(alert, timeline.phase(control), above=True):
         return unproven(clause, aside, lasting=True)
-    if passed := _passed(alert, timeline, span):
-        return unproven(clause, passed)
-    if (narrow := inside_slack(alert, timeline, span)) and span.quantity != "s":
-        return unproven(clause, narrow)
+    if unsound := _unsound(alert, timeline, span):
+        return unproven(clause, unsound)
     story, measured = history(alert, timeline), timeline.measures.get(alert.name)
     begun, until = timeline.begun, span.end
     early = [instant for instant in story.firing if begun <= instant <= until]
@@ -204,20 +200,14 @@ def fires_above(alert: AlertPromise, timeline: Timeline, *, rung: str, stale: fl
     if not alert.fires_on:
         if aside := _wrong_side(alert, span, above=True):
             return unproven(clause, aside, lasting=True)
-        if passed := _passed(alert, timeline, span):
-            return unproven(clause, passed)
-        return _told_apart(clause, alert, timeline, span, lambda: _fires_at(alert, timeline, letters, span, stale))
-    return _fires_at(alert, timeline, letters, span, stale)
-
-
-def _fires_at(alert: AlertPromise, timeline: Timeline, letters: Bounds, span: Span, stale: float) -> Verdict:
-    clause = f"alert/{alert.name}/fires-above"
+        if unsound := _unsound(alert, timeline, span):
+            return unproven(clause, unsound)
     story, measured = history(alert, timeline), timeline.measures.get(alert.name)
     interval = letters.evaluation
     deadline = span.start + letters.reach + letters.hold + stale
     expected = (
         f"pending within one evaluation ({interval:g} s) of the measure passing {alert.threshold:g} {alert.unit}, "
-        f"firing by {at(deadline)} ({span.name} began {at(span.start)}; {letters.reach_text()}; {letters.hold_text()}"
+        f"firing by {at(deadline)} ({rung} began {at(span.start)}; {letters.reach_text()}; {letters.hold_text()}"
         f"{f'; staleness {stale:.2f} s' if stale else ''})"
     )
 
@@ -467,10 +457,15 @@ def _wrong_side(alert: AlertPromise, span: Span, *, above: bool) -> str:
     )
 
 
-def _passed(alert: AlertPromise, timeline: Timeline, span: Span) -> str:
-    """Why a latency that the clients saw on the other side of the threshold is no rung of this side; else empty."""
+def _unsound(alert: AlertPromise, timeline: Timeline, span: Span) -> str:
+    """
+    Why a rung proves nothing, whatever the alert did at it: it has none, or lies within its slack; else empty.
+
+    Of a latency the slack tells only why it may not have counted (`ladder.judged`): it proves nothing where the clients
+    saw it on the other side of the threshold.
+    """
     if span.quantity != "s" or span.rung is None:
-        return ""
+        return inside_slack(alert, timeline, span)
     seen = premise.achieved(timeline, span)
     if _beyond(alert, seen) is _beyond(alert, span.rung):
         return ""
@@ -493,24 +488,6 @@ def _timed_less(alert: AlertPromise, span: Span, held: list[tuple[float, float]]
         f"the rung {_of(span)} did not reach the service: its own metric showed {most:.4f} {alert.unit} at most, and "
         "silence at less proves less"
     )
-
-
-def _told_apart(
-    clause: str, alert: AlertPromise, timeline: Timeline, span: Span, judge: Callable[[], Verdict]
-) -> Verdict:
-    """
-    The verdict on a rung above the threshold, but unproven where the measure's slack may be why it does not hold.
-
-    What clients waited beyond what the service times explains why a latency did not count, and nothing that did. Of a
-    rate the window's edges take and give: it proves nothing either way.
-    """
-    narrow = inside_slack(alert, timeline, span)
-    if narrow and (span.quantity != "s" or span.rung is None):
-        return unproven(clause, narrow)
-    verdict = judge()
-    if not narrow or verdict.status is not Status.BROKEN:
-        return verdict
-    return replace(verdict, status=Status.UNPROVEN, reason=f"{verdict.reason}; but {narrow}")
 
 
 def inside_slack(alert: AlertPromise, timeline: Timeline, span: Span) -> str:

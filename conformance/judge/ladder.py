@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 ASPECTS = ("shipped", "silent-below", "fires-above", "for", "resolves", "delivered", "alone")
 
-PASSED = ("for", "resolves", "delivered")
-"""Aspects that rest on the threshold being passed without a break."""
+PASSED = ("fires-above", "for", "resolves", "delivered")
+"""Aspects that rest on the threshold being passed, and that without a break."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -91,15 +91,15 @@ def _differs(alert: AlertPromise, seen: Timeline) -> Finding | None:
     if seen.replayed is None:
         return None
     live, replayed = _live(alert, seen), dict(seen.replayed.states.get(alert.name, ()))
-    brief = (
+    raw = (
         [live.get(round(each, 3), SILENT) for each in seen.evaluations],
         [replayed.get(each, SILENT) for each in seen.evaluations],
     )
-    states = list(zip(*map(_lasting, brief), strict=True))
+    states = list(zip(*map(_lasting, raw), strict=True))
     for place, instant in enumerate(seen.evaluations):
         near = range(max(0, place - 1), min(len(states), place + 2))
         # What lasts for one evaluation need not be seen by the other tier, and is seen where it is.
-        others = [{said for each in near for said in (states[each][tier], brief[tier][each])} for tier in (0, 1)]
+        others = [{said for each in near for said in (states[each][tier], raw[tier][each])} for tier in (0, 1)]
         here, there = states[place]
         if here in others[1] and there in others[0]:
             continue

@@ -257,7 +257,8 @@ def test_an_alert_that_was_interrupted_where_answers_came_late_is_not_broken(asp
     (rungs,) = (each for each in ladders() if each.alert == "HighErrorRate")
     seen = timelines()["error-rate-above"]
     firing = next(each for each in seen.alerts if dict(each.labels)["alertstate"] == "firing")
-    cut = {"for": firing.points[8:], "resolves": firing.points[:8], "delivered": firing.points}[aspect]
+    kept = {"fires-above": (), "for": firing.points[8:], "resolves": firing.points[:8], "delivered": firing.points}
+    cut = kept[aspect]
     short = replace(seen, alerts=tuple(replace(e, points=cut) if e is firing else e for e in seen.alerts))
     if aspect == "delivered":
         # It ended, and fired once more.
@@ -543,9 +544,10 @@ def test_what_clients_wait_beyond_the_service_excuses_only_what_did_not_count(
     """
     Where a request takes long while nothing is slow, 11.25 s may have been 9 s to the service, unless it counted them.
     """
-    verdict = alerts.fires_above(
-        load().alert("HighResponseTime"), bend(timelines()["response-time-above"]), rung="above"
-    )
+    (rungs,) = (each for each in ladders() if each.alert == "HighResponseTime")
+    seen = {**timelines(), rungs.above: bend(timelines()[rungs.above])}
+
+    verdict = ladder.judged(rungs, "fires-above", load(), seen)
 
     assert verdict.status is status, verdict.text()
 
@@ -603,6 +605,19 @@ def test_silence_at_a_latency_that_the_service_did_not_see_is_no_proof(value: fl
     verdict = alerts.silent_below(load().alert("HighResponseTime"), seen, rung="below", control="control")
 
     assert verdict.status is status, verdict.text()
+
+
+def test_a_phase_without_a_rung_proves_no_silence() -> None:
+    """
+    Also of a latency, whose slack is no doubt of its own.
+    """
+    seen = timelines()["response-time-below"]
+    bare = replace(seen, phases=tuple(replace(each, rung=None) for each in seen.phases))
+
+    verdict = alerts.silent_below(load().alert("HighResponseTime"), bare, rung="below", control="control")
+
+    assert verdict.status is Status.UNPROVEN
+    assert "below has no rung" in verdict.reason
 
 
 def test_a_latency_that_clients_saw_beyond_the_threshold_is_no_rung_below_it() -> None:
