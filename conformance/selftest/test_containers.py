@@ -697,7 +697,7 @@ def test_what_shares_a_gateway_s_memory_runs_inside_its_container(driver: Driver
     """
     for each in (components.POSTGRES, components.REDIS):
         driver.claim(each, each.name, {})
-    shares = {**driver.measure(128 << 20, []).gateway("qdrant"), "group": ""}
+    shares = {**driver.measure(driver.gateway_memory, []).gateway("qdrant"), "group": ""}
     ballast = driver.claim(components.BALLAST, "ballast-one", shares)
     host = driver.claim(components.QDRANT, "qdrant", shares)
     try:
@@ -719,7 +719,7 @@ def test_what_shares_a_gateway_s_memory_runs_inside_its_container(driver: Driver
     assert stood == (True, True)
     assert reached == pytest.approx(0.8, abs=0.05)
     assert memory is not None
-    assert memory > 0.7 * 128
+    assert memory > 0.7 * (driver.gateway_memory >> 20)
     assert ended == ""
 
 
