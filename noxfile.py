@@ -37,30 +37,42 @@ def _write(stamp: str, pins: tuple[str, ...]) -> None:
         file.write("\n".join(pins))
 
 
+def run(session: nox.Session, *command: str) -> None:
+    """Run what stands something up or performs runs: after Ctrl-C it has time to take that down and to report."""
+    session.run("python", "-m", *command, *session.posargs, interrupt_timeout=90, terminate_timeout=30)
+
+
+def refuse(session: nox.Session, option: str, instead: str) -> None:
+    """What a session is about is not changed behind `--`, where the last of two options counts without a word."""
+    if any(each.partition("=")[0] == option for each in session.posargs):
+        session.error(f"{option}: this session chooses it; {instead}")
+
+
 @nox.session
 def conformance(session: nox.Session) -> None:
     """The main job: every promise proven on the real stack at tempo 60, with a report."""
     install(session, "suite")
-    session.run("python", "-m", "pytest", *LIVE, *session.posargs)
+    run(session, "pytest", *LIVE)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """The suite judged: static tests of rules and routes, self-tests, deviants."""
     install(session, "selftest")
-    session.run("python", "-m", "pytest", "conformance/static", "conformance/selftest", *session.posargs)
+    run(session, "pytest", "conformance/static", "conformance/selftest")
 
 
 @nox.session(default=False)
 def realtime(session: nox.Session) -> None:
     """The pre-release gate: the same programs at tempo 1, with the shipped files unmodified; about half an hour."""
     install(session, "suite")
-    session.run("python", "-m", "pytest", *LIVE, "--tempo", "1", *session.posargs)
+    refuse(session, "--tempo", "other tempos: nox -s conformance -- --tempo N")
+    run(session, "pytest", *LIVE, "--tempo", "1")
 
 
 @nox.session(default=False)
 def thresholds(session: nox.Session) -> None:
-    """What the alerts do, without a stack: effective thresholds, mutants, --base REV, --history URL, --rules DIR."""
+    """What the alerts do, without a stack: thresholds, mutants; --base REV, --history URL|DIR|FILE, --rules DIR."""
     install(session, "suite")
     session.run("python", "-m", "conformance.thresholds", *session.posargs)
 
@@ -76,7 +88,7 @@ def dashboards(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """What it costs: simulation (`-- thresholds mutants`), the page (`-- report`), the main job (`-- live`)."""
     install(session, "pictures")
-    session.run("python", "-m", "conformance.bench", *session.posargs)
+    run(session, "conformance.bench")
 
 
 @nox.session(default=False)
@@ -90,7 +102,7 @@ def pictures(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """The main job N times (`-- N`), and every verdict that differed."""
     install(session, "suite")
-    session.run("python", "-m", "conformance.soak", *session.posargs)
+    run(session, "conformance.soak")
 
 
 @nox.session(default=False)
@@ -104,7 +116,7 @@ def compare(session: nox.Session) -> None:
 def stack(session: nox.Session) -> None:
     """The whole stack under a calm load, its addresses printed, until Ctrl-C."""
     install(session, "suite")
-    session.run("python", "-m", "conformance.look", *session.posargs)
+    run(session, "conformance.look")
 
 
 @nox.session(default=False)
@@ -132,7 +144,8 @@ def types(session: nox.Session) -> None:
 def containers(session: nox.Session) -> None:
     """The main job on containers: official images where they are at hand, else those of nox -s images."""
     install(session, "suite")
-    session.run("python", "-m", "pytest", *LIVE, "--stack", "containers", *session.posargs)
+    refuse(session, "--stack", "other drivers: nox -s conformance -- --stack DRIVER")
+    run(session, "pytest", *LIVE, "--stack", "containers")
 
 
 @nox.session(default=False)
@@ -146,7 +159,7 @@ def images(session: nox.Session) -> None:
 def parity(session: nox.Session) -> None:
     """The main job natively and on containers, and clause by clause where they differ; or two run directories."""
     install(session, "suite")
-    session.run("python", "-m", "conformance.parity", *session.posargs)
+    run(session, "conformance.parity")
 
 
 @nox.session(default=False)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from conformance import cost
+from conformance import cost, job
 from conformance.browser import NARROW, WIDE, NoBrowserError, browser, opened
 from conformance.contract import load as contract_load
 from conformance.report import html
@@ -32,6 +32,7 @@ from fixtures.language import rules
 from fixtures.stack.provision import provide
 from fixtures.stack.versions import ProvisionError
 
+PARTS: Final = ("thresholds", "mutants", "report", "live")
 SIZES: Final = (5, 50, 500)
 ROOT = Path(__file__).parents[1]
 
@@ -68,11 +69,22 @@ def generated(count: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what measuring costs; 0 when everything could be measured."""
     parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").strip().splitlines()[0])
-    parts = ["thresholds", "mutants", "report", "live", []]
-    parser.add_argument("what", nargs="*", choices=parts, help="nothing means all")
+    parser.add_argument("what", nargs="*", help=f"of {', '.join(PARTS)}; nothing means all")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="how many rules")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where to write (default: a new one below .runs)")
     options = parser.parse_args(arguments)
+    for each in options.what:
+        if each not in PARTS:
+            parser.error(f"{each}: is not one of {', '.join(PARTS)}{rules.near(each, PARTS)}")
+    job.terminable()
+    try:
+        return _bench(options)
+    except KeyboardInterrupt:
+        print("bench: interrupted; nothing was written", file=sys.stderr)
+        return job.INTERRUPTED
+
+
+def _bench(options: argparse.Namespace) -> int:
     try:
         run = rundir.create(ROOT / ".runs" if options.run_dir is None else None, exact=options.run_dir)
         tools = {} if options.what == ["report"] else provide(["promtool", "amtool"])
@@ -80,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     rows: list[dict[str, object]] = []
+    unsound = ""
     if "thresholds" in options.what or not options.what:
         rows += [_thresholds(size, tools["promtool"].path) for size in options.sizes]
     if "mutants" in options.what or not options.what:
@@ -93,8 +106,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"bench: {error}", file=sys.stderr)
             return 1
         print(cost.told(rows[-1]), flush=True)
+        unsound = cost.unsound(rows[-1])
     (run.path / "bench.json").write_text(json.dumps({"schema": 1, "cores": os.cpu_count(), "rows": rows}, indent=2))
     print(f"written: {run.path / 'bench.json'}")
+    if unsound:
+        print(f"bench: {unsound}", file=sys.stderr)
+        return 1
     return 0
 
 

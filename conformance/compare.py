@@ -106,7 +106,7 @@ def programs(report: Path) -> dict[str, float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare; 0, 1 where something got worse and that was to fail, 2 where there is nothing to compare."""
+    """Compare; 0, 1 where something got worse or is unproven and that was to fail, 2 where nothing can be compared."""
     parser = argparse.ArgumentParser(prog="nox -s compare --", description="Two runs side by side.")
     parser.add_argument(
         "runs",
@@ -116,7 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "latest, none is the latest against the one before it of the same kind",
     )
     parser.add_argument("--markdown", action="store_true", help="write Markdown, for a pull request")
-    parser.add_argument("--fail-on-regression", action="store_true", help="exit with 1 where something got worse")
+    parser.add_argument(
+        "--fail-on-regression", action="store_true", help="exit with 1 where something got worse, or was not proven"
+    )
     chosen = parser.parse_args(arguments)
     if len(chosen.runs) > 2:
         parser.error(f"two runs at most, not {len(chosen.runs)}")
@@ -131,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         width = shutil.get_terminal_size((120, 40)).columns
         print(differences.text(made, before=str(before.parent), after=str(after.parent), width=max(width, 80)), end="")
-    return 1 if chosen.fail_on_regression and made.regressions else 0
+    return 1 if chosen.fail_on_regression and (made.regressions or made.unproven) else 0
 
 
 def _made(before: Path, after: Path) -> Changes:

@@ -10,19 +10,18 @@ import json
 import os
 import resource
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from conformance.report.record import ReportError, read
+from conformance import job
+from conformance.report.record import ReportError, Result, read
 from fixtures.core import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-LIVE: Final = ("conformance/steady", "conformance/scenarios")
 PROC: Final = Path("/proc")
 EVERY: Final = 1.0
 """Seconds between two looks at the memory: reading it costs a tenth of that on a whole stack."""
@@ -96,31 +95,19 @@ def _name(pid: int) -> str:
         return "ended"
 
 
-def live(folder: Path, passed_on: Sequence[str] = ()) -> dict[str, object]:
+def live(folder: Path) -> dict[str, object]:
     """
     Run the main job into `folder` and measure it. Raises CostError where it wrote no report.
     """
-    log, begun, looks = folder.with_suffix(".log"), clock.mono(), Looks()
+    begun, looks = clock.mono(), Looks()
     before = _processor()
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", *LIVE, "--run-dir", str(folder), *passed_on],
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
+    with job.started("--run-dir", str(folder), log=folder.with_suffix(".log")) as run:
         code = None
-        try:
-            while code is None:
-                try:
-                    code = process.wait(timeout=EVERY)
-                except subprocess.TimeoutExpired:
-                    looks.look(process.pid)
-        finally:
-            if process.poll() is None:
-                # It takes its own stack down.
-                process.terminate()
-                process.wait()
+        while code is None:
+            try:
+                code = run.wait(timeout=EVERY)
+            except subprocess.TimeoutExpired:
+                looks.look(run.pid)
     return row(folder, code=code, seconds=clock.mono() - begun, cpu=_processor() - before, looks=looks)
 
 
@@ -133,9 +120,12 @@ def row(folder: Path, *, code: int, seconds: float, cpu: float, looks: Looks) ->
     events = [json.loads(line) for line in (folder / "events.ndjson").read_text(encoding="utf-8").splitlines()]
     programs = {each["program"]: each["seconds"] for each in events if each["kind"] == "program-ended"}
     longest = max(programs, key=lambda name: programs[name], default="")
+    # Another run's time is not this one's.
+    seconds -= sum(each["seconds"] for each in events if each["kind"] == "turn-taken")
     return {
         "what": "the main job",
         "result": report.result.value,
+        "why": list(report.run.why),
         "clauses": len(report.clauses),
         "tempo": report.run.tempo,
         "stack": report.run.stack,
@@ -153,6 +143,13 @@ def row(folder: Path, *, code: int, seconds: float, cpu: float, looks: Looks) ->
         "largest_mib": {name: round(mib) for name, mib in sorted(looks.largest.items(), key=lambda each: -each[1])[:8]},
         "budgets": {name: limit for name, (limit, _) in BUDGETS.items()},
     }
+
+
+def unsound(found: Mapping[str, Any]) -> str:
+    """Why the figures are none of a whole run; empty where they are."""
+    if found["result"] == Result.CONFORMANT.value:
+        return ""
+    return f"the run was {found['result']} ({'; '.join(found['why'])}): its figures are not those of the main job"
 
 
 def _ready(events: Sequence[Mapping[str, Any]], journal: Path) -> float | None:

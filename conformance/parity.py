@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conformance import compare, job
+from conformance.judge.verdict import Status
 from conformance.report.compare import changes
 from conformance.report.record import Report, ReportError, read
 from fixtures.core import clock
@@ -23,7 +24,6 @@ from fixtures.stack.component import StackError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-LIVE = ("conformance/steady", "conformance/scenarios")
 DRIVERS = ("native", "containers")
 EXPECTED: Mapping[str, str] = {}
 """By clause: why it may differ between the drivers. Empty: at present none may."""
@@ -53,8 +53,11 @@ def stored(directory: Path) -> Report:
 
 
 def tell(first: Path, second: Path) -> int:
-    """Print how two runs differ; 0 where every difference has its reason."""
-    found = changes(stored(first), stored(second))
+    """Print how two runs differ; 0 where every difference has its reason and every clause was proven in one of them."""
+    reports = stored(first), stored(second)
+    if first.resolve() == second.resolve():
+        raise ParityError(f"{first}: is the same run twice; there is nothing to compare")
+    found = changes(*reports)
     width = max((len(each.clause) for each in found.clauses), default=0)
     unexplained = 0
     for each in sorted(found.clauses, key=lambda change: change.clause):
@@ -64,23 +67,39 @@ def tell(first: Path, second: Path) -> int:
         print(f"{each.clause:{width}}  {before} / {after}: {reason or 'no reason is written'}")
     for name, why in COMPONENTS.items():
         print(f"{name}: {why}")
-    print(f"parity: {found.same} clauses agree, {len(found.clauses)} differ, {unexplained} of them without a reason")
-    return 1 if unexplained else 0
+    nowhere = sorted(set.intersection(*({row.id for row in each.having(Status.UNPROVEN)} for each in reports)))
+    print(
+        f"parity: {found.same - len(nowhere)} clauses agree, {len(found.clauses)} differ, {unexplained} of them "
+        f"without a reason"
+    )
+    if nowhere:
+        more = f" and {len(nowhere) - 1} more" if len(nowhere) > 1 else ""
+        print(f"parity: not shown: unproven in both runs, and so not compared: {nowhere[0]}{more}")
+    return 1 if unexplained or nowhere else 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare; 1 where something differs without a reason, 2 where there is nothing to compare."""
+    """Compare; 1 where something differs without a reason or is proven nowhere, 2 where nothing can be compared."""
     parser = argparse.ArgumentParser(prog="nox -s parity --", description="Native against containers, by clause.")
-    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="two run directories, instead of running")
+    parser.add_argument(
+        "runs",
+        nargs="*",
+        metavar="RUN",
+        help="two runs, instead of running: folders, names below .runs, or latest",
+    )
     chosen = parser.parse_args(arguments)
     if len(chosen.runs) not in (0, 2):
-        parser.error(f"two run directories or none, not {len(chosen.runs)}")
+        parser.error(f"two runs or none, not {len(chosen.runs)}")
+    job.terminable()
     try:
-        first, second = chosen.runs or _run_both()
+        first, second = [compare.find(each).parent for each in chosen.runs] or _run_both()
         return tell(first, second)
-    except (ParityError, StackError) as error:
+    except (ParityError, StackError, compare.CompareError) as error:
         print(f"parity: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("parity: interrupted; nothing was compared", file=sys.stderr)
+        return job.INTERRUPTED
 
 
 def _run_both() -> list[Path]:
@@ -88,11 +107,8 @@ def _run_both() -> list[Path]:
     choose("containers", os.environ)
     base = Path(".runs") / f"parity-{clock.stamp(clock.now())}"
     for driver in DRIVERS:
-        choice = ("--stack", driver)
-        subprocess.run(
-            [sys.executable, "-m", "pytest", *LIVE, *choice, "--run-dir", str(base / driver)],
-            check=False,
-        )
+        with job.started("--stack", driver, "--run-dir", str(base / driver)):
+            pass
     return [base / driver for driver in DRIVERS]
 
 

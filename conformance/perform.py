@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from conformance import levels
@@ -45,7 +45,7 @@ from fixtures.stack.stack import AGAIN, CellSpec, Shadow, Subject, read_rules, s
 from fixtures.stack.tempo import TempoError, rewrite_expression
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Collection, Coroutine, Iterable
 
     from conformance.contract.model import Contract
     from conformance.judge.ladder import Ladder
@@ -104,8 +104,17 @@ class Listener(Protocol):
     def performed(self, timeline: Timeline) -> None: ...
 
 
-Doubts = Callable[[Mapping[str, Timeline]], Mapping[str, Sequence[str]]]
-"""By program: which of its clauses are not proven by these timelines, that a second attempt may prove."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Foreseen:
+    """What the tests would say of these timelines."""
+
+    doubts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By program: which of its clauses are not proven, that a second attempt may prove."""
+    firm: frozenset[str] = frozenset()
+    """Programs of which something is broken: another attempt might wash that away, so there is none."""
+
+
+Foresee = Callable[[Mapping[str, Timeline]], Foreseen]
 
 
 class Stage:
@@ -123,9 +132,9 @@ class Stage:
         ladders: Sequence[Ladder] = (),
         mutants: Sequence[Mutant] = (),
         dashboards: Mapping[str, str] | None = None,
-        doubts: Doubts = lambda _: {},
+        foresee: Foresee = lambda _: Foreseen(),
     ) -> None:
-        self._doubts = doubts
+        self._foresee = foresee
         self._dashboards = dict(dashboards or {})
         self._subjects = subjects or {}
         self._measured = {name for ladder in ladders for name in (ladder.below, ladder.above)}
@@ -157,18 +166,19 @@ class Stage:
             self._settings, specs, journal=self._journal, announce=self._listener.ready, note=self._listener.note
         ) as stack:
             self._listener.standing(stack, clock.mono() - begun)
-            longest = max(self._programs.values(), key=lambda program: program.seconds(self._settings.tempo))
-            lasts = longest.seconds(self._settings.tempo)
-            self._listener.note(
-                f"the longest program, {longest.name}, lasts {lasts:.0f} s: "
-                f"done at about {clock.at(clock.now() + lasts)[:8]} UTC"
-            )
+            self._tell_the_end(self._programs.values(), self._settings.tempo)
             try:
                 self._round(stack, {spec.name: self._programs[spec.name] for spec in specs}, {})
                 self._repeat(stack)
             finally:
                 self._watch(stack)
                 self.stood = list(_stood(stack, self._sizes))
+
+    def _tell_the_end(self, programs: Collection[Program], tempo: float) -> None:
+        longest = max(programs, key=lambda program: program.seconds(tempo))
+        lasts = longest.seconds(tempo)
+        end = clock.at(clock.now() + lasts)[:8]
+        self._listener.note(f"the longest program, {longest.name}, lasts {lasts:.0f} s: done at about {end} UTC")
 
     def _spec(self, program: Program, tempo: float, name: str) -> CellSpec:
         return CellSpec(
@@ -205,23 +215,10 @@ class Stage:
 
     def _repeat(self, stack: Stack) -> None:
         attempts: dict[str, tuple[Attempt, ...]] = {}
-        doubts = self._doubts(self.timelines)
+        foreseen = self._foresee(self.timelines)
         for name in self._programs:
             seen, mutants = self.timelines[name], tuple(self._beside(name))
-            # What has no signal of its own to be read is judged by alerts, pages and their instants alone.
-            missed = premise.repeatable if self._programs[name].signals else premise.failed
-            reasons = (
-                missed(seen, needs=NEEDS)
-                or tuple(reason for mutant in mutants for reason in premise.repeatable(mutant))
-                or tuple(doubts.get(name, ()))
-            )
-            hopeless = (
-                premise.deaths(seen, NEEDS)
-                or any(premise.deaths(mutant) for mutant in mutants)
-                or (seen.stand_ins and self._programs[name].rungs)
-                or premise.never_answered(seen)
-            )
-            if reasons and not hopeless:
+            if reasons := worth_another(self._programs[name], seen, mutants, foreseen):
                 attempt = Attempt(tempo=seen.tempo, reasons=reasons)
                 attempts[name] = (*seen.attempts, attempt)
                 # Kept beside the timelines, so that what went wrong can be looked at.
@@ -233,6 +230,7 @@ class Stage:
         specs = {f"{name}{AGAIN}": self._programs[name] for name in attempts}
         stack.raise_cells([self._spec(program, slower(self._settings.tempo), cell) for cell, program in specs.items()])
         stack.await_ready()
+        self._tell_the_end(specs.values(), slower(self._settings.tempo))
         self._round(stack, specs, attempts)
 
     def _round(
@@ -435,6 +433,31 @@ class Stage:
             attempts=deed.attempts,
             health=deed.health,
         )
+
+
+def worth_another(program: Program, seen: Timeline, mutants: Sequence[Timeline], foreseen: Foreseen) -> tuple[str, ...]:
+    """
+    Why a program is performed once more: it proved nothing, and another attempt may; empty where that is not so.
+
+    Where anything is broken there is no other attempt, whatever else a premise says: it was seen.
+    """
+    if program.name in foreseen.firm:
+        return ()
+    # What has no signal of its own to be read is judged by alerts, pages and their instants alone.
+    missed = premise.repeatable if program.signals else premise.failed
+    hopeless = (
+        premise.deaths(seen, NEEDS)
+        or any(premise.deaths(mutant) for mutant in mutants)
+        or (seen.stand_ins and program.rungs)
+        or premise.never_answered(seen)
+    )
+    if hopeless:
+        return ()
+    return (
+        missed(seen, needs=NEEDS)
+        or tuple(reason for mutant in mutants for reason in premise.repeatable(mutant))
+        or tuple(foreseen.doubts.get(program.name, ()))
+    )
 
 
 def slower(tempo: float) -> float:

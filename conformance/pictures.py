@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
+from conformance import compare, job
 from conformance.browser import NoBrowserError, browser, opened
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".github" / "pictures"
-LIVE = ("conformance/steady", "conformance/scenarios")
 LATEST = ".runs/latest"
 WIDTH = 1040
 COLUMNS = 118
@@ -43,12 +43,12 @@ class PicturesError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Take every picture; 1 where one cannot be taken."""
     parser = argparse.ArgumentParser(prog="nox -s pictures --", description="Take the pictures in the README.")
-    parser.add_argument("run", nargs="?", type=Path, default=ROOT / ".runs" / "latest", metavar="RUN")
+    parser.add_argument("run", nargs="?", default=compare.LATEST, metavar="RUN", help="a run: folder, name, latest")
     parser.add_argument("--into", type=Path, default=FOLDER, metavar="DIR")
     chosen = parser.parse_args(arguments)
     try:
-        taken = take(chosen.run, chosen.into)
-    except (PicturesError, NoBrowserError) as error:
+        taken = take(compare.find(chosen.run, ROOT / ".runs").parent, chosen.into)
+    except (PicturesError, NoBrowserError, compare.CompareError) as error:
         print(f"pictures: {error}", file=sys.stderr)
         return 1
     for place in taken:
@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def take(run: Path, folder: Path) -> list[Path]:
     """
+    Take every picture of a run into a folder; returns where they are.
 
     Raises PicturesError where the run left no page or no timelines, NoBrowserError where there is no browser.
     """
@@ -77,7 +78,7 @@ def take(run: Path, folder: Path) -> list[Path]:
 def judged_again(run: Path) -> str:
     """What a terminal shows, colours included, when the run is judged once more from its timelines."""
     with tempfile.TemporaryDirectory() as scratch:
-        command = [sys.executable, "-m", "pytest", *LIVE, "-q", "--color=yes", "--timeline", str(run.resolve())]
+        command = [sys.executable, "-m", "pytest", *job.LIVE, "-q", "--color=yes", "--timeline", str(run.resolve())]
         done = subprocess.run(
             [*command, "--run-dir", f"{scratch}/run"],
             cwd=ROOT,
@@ -97,7 +98,7 @@ def terminal(started: Browser, shown: str, place: Path) -> Path:
     """A picture of the last lines of what a terminal shows, in its colours."""
     lines = Text.from_ansi("\n".join(shown.strip().splitlines()[-_LAST_LINES:]))
     console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)
-    console.print(Text(f"$ python -m pytest {' '.join(LIVE)} --timeline {LATEST}", style="bold"))
+    console.print(Text(f"$ python -m pytest {' '.join(job.LIVE)} --timeline {LATEST}", style="bold"))
     console.print(lines, overflow="ellipsis", no_wrap=True)
     drawn = console.export_svg(title="a run judged again", theme=MONOKAI)
     with tempfile.TemporaryDirectory() as scratch:

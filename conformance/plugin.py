@@ -15,20 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance import ci
+from conformance import ci, job
 from conformance.contract.load import SHIPPED, load
 from conformance.contract.parse import ContractError
 from conformance.judge import premise
 from conformance.judge.verdict import NonConformant, Status, Unproven, Unsupported, Verdict, unproven
-from conformance.run import Options, Run, RunError
+from conformance.perform import Foreseen
+from conformance.run import DEFAULT_SUBJECT, Options, Run, RunError
 from conformance.tempos import RecordError, kept
 from conformance.timeline.store import TimelineError
 from fixtures.core.rundir import RunDirError
+from fixtures.language.rules import near
 from fixtures.stack.component import StackError
 from fixtures.stack.provision import ProvisionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    import argparse
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from conformance.contract.model import Contract
     from conformance.judge.tempos import Kept
@@ -36,9 +39,15 @@ if TYPE_CHECKING:
     from conformance.report.redact import Redactor
     from conformance.timeline.model import Timeline
 
+ROOT = Path(__file__).parents[1]
 RUN = pytest.StashKey[Run]()
-JUDGED = pytest.StashKey[set[str]]()
+JUDGED = pytest.StashKey[set[tuple[str, str]]]()
+"""Which test has given a verdict about which clause."""
+LEFT_OUT = pytest.StashKey[bool]()
+CLAUSES = pytest.StashKey[frozenset[str]]()
 TOLD = pytest.StashKey[Exception]()
+PERFORMING = ("stack", "tempo", "rules", "dashboards", "subject", "together")
+"""Options about what is performed, which have no meaning for what is stored."""
 SPOKEN = (StackError, ProvisionError, ContractError, TimelineError, RecordError, RunError, RunDirError)
 """Errors whose message is written for the reader: shown without a traceback."""
 
@@ -47,14 +56,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance", "monitoring conformance")
     group.addoption(
         "--stack",
-        default="auto",
+        default=None,
         metavar="DRIVER",
         help="how the stack is stood up: auto (default), native or containers",
     )
     group.addoption(
         "--tempo",
         type=float,
-        default=60.0,
+        default=None,
         metavar="N",
         help="divide the document's minutes by N (default 60; 1 is real time, with the shipped files unmodified)",
     )
@@ -63,7 +72,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--dashboards", type=Path, default=None, metavar="DIR", help="the dashboards (default: dashboards)")
     group.addoption(
         "--subject",
-        default="fixtures.gateway",
+        default=None,
         metavar="MODULE",
         help="the gateway: a Python package with a __main__.main(environ) (default: fixtures.gateway)",
     )
@@ -109,23 +118,27 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    live = [item for item in session.items if clauses_of(item)]
-    if not live or session.config.option.collectonly:
-        return
     options = session.config.option
+    if options.collectonly:
+        return
+    live = [item for item in session.items if clauses_of(item)]
+    if not live:
+        _nothing_chosen(session)
+        return
     programs = {
         program.name: program for item in live for mark in item.iter_markers("program") for program in mark.args
     }
     try:
+        _only_judging(options)
         contract = load(options.contract)
         run = Run(
             Options(
-                stack=options.stack,
-                tempo=options.tempo,
+                stack="auto" if options.stack is None else options.stack,
+                tempo=60.0 if options.tempo is None else options.tempo,
                 contract=options.contract,
                 rules=options.rules or _shipped_rules(session.config.rootpath),
                 dashboards=options.dashboards or _shipped_dashboards(session.config.rootpath),
-                subject=options.subject,
+                subject=DEFAULT_SUBJECT if options.subject is None else options.subject,
                 run_dir=options.run_dir,
                 timelines=tuple(options.timeline),
                 command=shlex.join(["python -m pytest", *session.config.invocation_params.args]).replace("'", "", 2),
@@ -149,7 +162,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
                 }.values()
             ),
             covered=frozenset(clause for item in live for clause in clauses_of(item)),
-            doubts=lambda timelines: _doubts(live, contract, timelines),
+            selection=_a_part(session, live),
+            foresee=lambda timelines: _foresee(live, contract, timelines),
         )
     except SPOKEN as error:
         _remark(error, session.config)
@@ -160,32 +174,69 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     signal.signal(signal.SIGTERM, _interrupted)
 
 
+def _only_judging(options: argparse.Namespace) -> None:
+    """Refuse what would change nothing: a stored run has its tempo, rules and stack, whatever is asked for now."""
+    given = [f"--{name}" for name in PERFORMING if getattr(options, name) not in (None, False)]
+    if options.timeline and given:
+        raise RunError(
+            f"--timeline: judges what was recorded, at the tempo and with the files of that run; leave out "
+            f"{', '.join(given)}, or leave out --timeline to perform a run"
+        )
+
+
+def tested_files() -> set[Path]:
+    """Every file of ours that has a test of a clause: a clause may rest on tests of several of them."""
+    return {file.resolve() for folder in job.LIVE for file in (ROOT / folder).glob("test_*.py")}
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    for item in items:
+        if clauses_of(item):
+            item.config.stash[LEFT_OUT] = True
+
+
+def _a_part(session: pytest.Session, live: Sequence[pytest.Item]) -> bool:
+    """Whether any test of a clause was left out, by a choice of tests or of files."""
+    named = any("::" in each for each in session.config.args)
+    left_out = tested_files() - {item.path.resolve() for item in live}
+    return named or bool(left_out) or session.config.stash.get(LEFT_OUT, False)
+
+
+def _nothing_chosen(session: pytest.Session) -> None:
+    """Where `-k` fits no test of a live run, say so with the near miss; pytest alone ends without a word."""
+    words, known = session.config.option.keyword, session.config.stash.get(CLAUSES, frozenset())
+    if session.items or not words or not known:
+        return
+    parts = {part for clause in known for part in (clause, *clause.split("/"))}
+    raise pytest.UsageError(f"-k {words}: fits no test, clause or alert{near(words, sorted(parts))}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Before pytest leaves out what was not chosen.
+    config.stash[CLAUSES] = frozenset(clause for item in items for clause in clauses_of(item))
+
+
 def _programs_of(item: pytest.Item) -> list[str]:
     return [program.name for mark in item.iter_markers("program") for program in mark.args]
 
 
-def _doubts(
-    items: Iterable[pytest.Item], contract: Contract, timelines: Mapping[str, Timeline]
-) -> dict[str, list[str]]:
-    """
-    By program: what its tests would call unproven, that a second attempt may prove.
-
-    A program of which anything is broken is not performed again for that: it might wash the break away.
-    """
+def _foresee(items: Iterable[pytest.Item], contract: Contract, timelines: Mapping[str, Timeline]) -> Foreseen:
+    """What these tests would call unproven, that a second attempt may prove, and of which programs one is broken."""
     found: dict[str, list[str]] = {}
     firm: set[str] = set()
     for item in items:
-        for verdict in _foreseen(item, contract, timelines):
+        for verdict in _verdicts(item, contract, timelines):
             about = verdict.about or _programs_of(item)
             if verdict.status is Status.BROKEN:
                 firm.update(about)
             elif verdict.status is Status.UNPROVEN and not verdict.lasting:
                 for name in about:
                     found.setdefault(name, []).append(f"{verdict.clause}: {verdict.reason}")
-    return {name: reasons for name, reasons in found.items() if name not in firm}
+    return Foreseen(doubts={name: reasons for name, reasons in found.items() if name not in firm}, firm=frozenset(firm))
 
 
-def _foreseen(item: pytest.Item, contract: Contract, timelines: Mapping[str, Timeline]) -> list[Verdict]:
+def _verdicts(item: pytest.Item, contract: Contract, timelines: Mapping[str, Timeline]) -> list[Verdict]:
     """The verdicts that a test would give about these timelines; none where it rests on more than them."""
     assert isinstance(item, pytest.Function)
     verdicts: list[Verdict] = []
@@ -291,7 +342,7 @@ def prove(request: pytest.FixtureRequest) -> Callable[[Verdict], None]:
         verdict = premise.excused(verdict, run.seen(_programs_of(request.node)))
         verdict = replace(verdict, document=clause.document, again=run.again(request.node.nodeid, verdict.clause))
         run.judged(verdict)
-        request.config.stash[JUDGED].add(verdict.clause)
+        request.config.stash[JUDGED].add((request.node.nodeid, verdict.clause))
         verdict.require()
 
     return take
@@ -366,9 +417,9 @@ def _unjudged(item: pytest.Item, error: BaseException) -> None:
     """No clause is lost: one whose test ended without a verdict is unproven, with the reason."""
     run, judged = item.config.stash[RUN], item.config.stash[JUDGED]
     for clause in clauses_of(item):
-        if clause in judged:
+        if (item.nodeid, clause) in judged:
             continue
-        judged.add(clause)
+        judged.add((item.nodeid, clause))
         said = _briefly(error)
         again = run.again(item.nodeid, clause)
         run.judged(replace(unproven(clause, said), document=run.contract.clause(clause).document, again=again))

@@ -16,7 +16,7 @@ from conformance import ci, compare
 from conformance.charts import charts
 from conformance.contract.load import SHIPPED
 from conformance.judge.ladder import measured
-from conformance.perform import Stage, slower
+from conformance.perform import Foreseen, Stage, slower
 from conformance.report import record
 from conformance.report.event import (
     AttemptFailed,
@@ -28,6 +28,7 @@ from conformance.report.event import (
     ProgramEnded,
     RunEnded,
     RunStarted,
+    TurnTaken,
 )
 from conformance.report.progress import Progress
 from conformance.report.record import (
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
     from conformance.judge.ladder import Ladder
     from conformance.judge.mutants import Mutant
     from conformance.judge.verdict import Verdict
-    from conformance.perform import Doubts, Stood
+    from conformance.perform import Foresee, Stood
     from conformance.report.annotate import Find
     from conformance.report.picture import Begun
     from conformance.timeline.model import Attempt, Timeline
@@ -94,6 +95,7 @@ class Options:
     subject: str
     run_dir: Path | None
     timelines: tuple[Path, ...]
+    """Places of a stored run, which has its own stack, tempo, rules and subject; empty to perform one."""
     command: str
     revision: str
     find: Find = field(default=lambda name: name if Path(name).is_file() else None)
@@ -122,9 +124,11 @@ class Run:
         covered: frozenset[str],
         ladders: Sequence[Ladder] = (),
         mutants: Sequence[Mutant] = (),
-        doubts: Doubts = lambda _: {},
+        selection: bool = False,
+        foresee: Foresee = lambda _: Foreseen(),
     ) -> None:
-        self._doubts = doubts
+        self._foresee = foresee
+        self._selection = selection
         self.contract = contract
         self._options = options
         self._programs = tuple(programs)
@@ -145,11 +149,13 @@ class Run:
         self._dashboards = {} if options.timelines else _read_dashboards(options.dashboards, self._programs)
         self._begun, self._started = clock.mono(), clock.now()
         self._stored = self._read() if options.timelines else None
-        self.directory = rundir.create(exact=options.run_dir)
+        self._tempo, self._subject = self._ran()
+        # What judges another run again has no timelines of its own, of which there would be pictures or records.
+        self.directory = rundir.create(exact=options.run_dir, latest=not options.timelines)
         self.redactor = Redactor()
         self._events = EventLog(self.directory.path / "events.ndjson", redactor=self.redactor)
         self._events.write(
-            RunStarted(command=options.command, stack=self._driver, subject=options.subject, tempo=options.tempo)
+            RunStarted(command=options.command, stack=self._driver, subject=self._subject, tempo=self._tempo)
         )
 
     def _check(self) -> str:
@@ -178,6 +184,13 @@ class Run:
             return _Stored(store.read_all(self._options.timelines))
         except TimelineError as error:
             raise RunError(f"--timeline {error}") from error
+
+    def _ran(self) -> tuple[float, str]:
+        """Tempo and subject of the run: of a stored one its own, where a program may have been performed again."""
+        if self._stored is None:
+            return self._options.tempo, self._options.subject
+        first = (seen.attempts[0].tempo if seen.attempts else seen.tempo for seen in self._stored.values())
+        return max(first), _subject_of(self._options.timelines)
 
     # --- performing
 
@@ -219,7 +232,7 @@ class Run:
             ladders=self._ladders,
             mutants=self._mutants,
             dashboards=self._dashboards,
-            doubts=self._doubts,
+            foresee=self._foresee,
         )
         self._stage = stage
         try:
@@ -227,6 +240,7 @@ class Run:
                 if not self._options.together:
                     waited = having.enter_context(turn.taken(progress.line))
                     self._begun, self._started = self._begun + waited, self._started + waited
+                    self._events.write(TurnTaken(seconds=round(waited, 3)))
                 if not self._options.busy:
                     teller.when_it_stands = having.close
                 stage.run()
@@ -284,9 +298,9 @@ class Run:
             run=RunFacts(
                 started=clock.iso(self._started),
                 seconds=round(clock.mono() - self._begun, 2),
-                tempo=self._options.tempo,
+                tempo=self._tempo,
                 stack=self._driver,
-                subject=self._options.subject,
+                subject=self._subject,
                 command=self._options.command,
                 revision=self._options.revision,
                 attempts=tuple(
@@ -300,7 +314,7 @@ class Run:
             verdicts=record.gather(self._verdicts),
             thresholds=self._thresholds(timelines),
             charts=charts(self.contract, timelines, self._ladders),
-            selected=any(clause.id not in self._covered for clause in self.contract.clauses()),
+            selected=self._selection or any(clause.id not in self._covered for clause in self.contract.clauses()),
             deaths=deaths,
             tests=self._tests,
             documents=_shown((self._options.contract or SHIPPED).resolve()),
@@ -377,12 +391,25 @@ class _Stored(dict[str, "Timeline"]):
         raise RunError(f"--timeline: holds no timeline of program {program}, on which this rests; it holds {there}")
 
 
+def _subject_of(places: Iterable[Path]) -> str:
+    """The subject of stored runs as their reports have it; empty where none is there or they differ."""
+    subjects: set[str] = set()
+    for place in places:
+        # A timeline stands in a folder of its run's.
+        for folder in (place, *place.absolute().parents[:2]):
+            if (folder / "report.json").is_file():
+                with contextlib.suppress(ReportError):
+                    subjects.add(record.read(folder / "report.json").run.subject)
+                break
+    return subjects.pop() if len(subjects) == 1 else ""
+
+
 def _read_dashboards(folder: Path, programs: Sequence[Program]) -> dict[str, str]:
     """The dashboards by file name, where a program looks at them."""
-    if not any("dashboards" in program.signals for program in programs):
-        return {}
     if not folder.is_dir():
         raise RunError(f"--dashboards {folder}: is not a folder")
+    if not any("dashboards" in program.signals for program in programs):
+        return {}
     files = sorted(folder.glob("*.json"))
     if not files:
         raise RunError(f"--dashboards {folder}: holds no dashboard (*.json)")
@@ -436,7 +463,7 @@ class _Teller:
         self._progress.line(text)
 
     def ready(self, ready: Ready) -> None:
-        self._events.write(ComponentReady(component=ready.instance, version="", seconds=ready.seconds))
+        self._events.write(ComponentReady(component=ready.instance, seconds=ready.seconds))
         self._ready += 1
         self._progress.cell("starting", f"ready so far: {self._ready} components, the last is {ready.instance}")
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import subprocess
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -12,62 +10,75 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from conformance.report.record import Report, ReportError, Result, read
+from conformance import job
+from conformance.report.record import UNJUDGED, Report, ReportError, Result, read
 from fixtures.core import clock, rundir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LIVE = ("conformance/steady", "conformance/scenarios")
+OWN = ("--run-dir", "--timeline")
+"""Options of a run that would make a soak none: each run has a folder of its own, and is performed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the main job N times; 0 only if every run was conformant and no verdict differed."""
     parser = argparse.ArgumentParser(prog="nox -s soak --", description="The main job N times, and what differed.")
     parser.add_argument("runs", type=int, metavar="N", help="how often (1 to 1000)")
-    parser.add_argument("pytest", nargs="*", help="what else pytest is given, such as --tempo 30")
-    chosen, passed_on = parser.parse_known_args(arguments)
+    parser.add_argument("pytest", nargs=argparse.REMAINDER, help="what else each run is given, such as --tempo 30")
+    chosen = parser.parse_args(arguments)
     if not 1 <= chosen.runs <= 1000:
         parser.error(f"{chosen.runs}: must be between 1 and 1000")
+    if own := [each for each in chosen.pytest if each.partition("=")[0] in OWN]:
+        parser.error(f"{own[0]}: a soak performs each of its runs, into a folder of its own; leave it out")
+    job.terminable()
     folder = rundir.create(Path(".runs") / "soak").path
+    print(f"{chosen.runs} runs, each with its log in {folder}; begun at {clock.at(clock.now())[:8]} UTC", flush=True)
     reports: list[Report] = []
+    begun = clock.mono()
     for number in range(1, chosen.runs + 1):
-        place, begun = folder / f"{number:03d}", clock.mono()
-        command = [sys.executable, "-m", "pytest", *LIVE, "--run-dir", str(place), *chosen.pytest, *passed_on]
+        place = folder / f"{number:03d}"
+        began = clock.mono()
         try:
-            code = _run(command, folder / f"{number:03d}.log")
+            code = _run(chosen.pytest, place)
         except KeyboardInterrupt:
             print(f"interrupted in run {number} of {chosen.runs}", flush=True)
             return _tell(reports, folder, chosen.runs) if reports else 1
-        took = clock.mono() - begun
         try:
             report = read(place / "report.json")
-        except ReportError as error:
-            print(f"run {number} of {chosen.runs}: no report (exit {code}): {error}; see {folder}/{number:03d}.log")
-            return 1
+        except ReportError:
+            print(
+                f"run {number} of {chosen.runs}: no report (exit {code}): {_last(place)}; see {place}.log", flush=True
+            )
+            return _tell(reports, folder, chosen.runs) if reports else 1
         reports.append(report)
         again = f"; again: {', '.join(each.program for each in report.run.attempts)}" if report.run.attempts else ""
-        print(f"run {number} of {chosen.runs}: {report.result} in {took:.1f} s{again}", flush=True)
+        left = (clock.mono() - begun) / number * (chosen.runs - number)
+        done = f"; done at about {clock.at(clock.now() + left)[:8]} UTC" if left else ""
+        print(
+            f"run {number} of {chosen.runs}: {report.result} in {clock.mono() - began:.1f} s{again}{done}", flush=True
+        )
         for row in report.clauses:
-            if row.status != "holds":
+            # What a selection leaves out is no verdict.
+            if row.status != "holds" and not (report.run.selection and row.reason.startswith(UNJUDGED)):
                 print(f"    {row.status} {row.id}: {row.reason[:160]}", flush=True)
     return _tell(reports, folder, chosen.runs)
 
 
-def _run(command: Sequence[str], log: Path) -> int:
-    """The exit code of a run, which alone is interrupted where this is: it takes down what it had stood up."""
-    with (
-        log.open("wb") as file,
-        subprocess.Popen(
-            command, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
-        ) as run,
-    ):
-        try:
-            return run.wait()
-        except BaseException:
-            run.send_signal(signal.SIGINT)
-            run.wait()
-            raise
+def _run(options: Sequence[str], place: Path) -> int:
+    """Perform the main job into a folder, with its log beside it; returns its exit code."""
+    with job.started(*options, "--run-dir", str(place), log=place.with_suffix(".log")) as run:
+        return run.wait()
+
+
+def _last(place: Path) -> str:
+    """What a run without a report said of that, as far as its log has a line about an error."""
+    try:
+        lines = place.with_suffix(".log").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        return str(error)
+    errors = [line.strip() for line in lines if "error" in line.lower()]
+    return (errors or lines or ["it said nothing"])[-1][:300]
 
 
 def differing(reports: Sequence[Report]) -> dict[str, Counter[str]]:

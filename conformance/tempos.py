@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from conformance import compare
 from conformance.contract.load import load
+from conformance.contract.parse import ContractError
 from conformance.judge.tempos import Figures, Kept, figures
 from conformance.report.record import ReportError, Result, read
 from conformance.timeline import store
@@ -66,21 +68,24 @@ def keep(run: Path, folder: Path = FOLDER) -> Path:
         stack=report.run.stack,
         alerts=tuple(found),
     )
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"tempo-{record.tempo:g}.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be written: {error.strerror}") from error
     return path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Keep the figures of a run; 0 when they were written."""
     parser = argparse.ArgumentParser(prog="python -m conformance.tempos", description="Keep what a run measured.")
-    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a conformant run")
+    parser.add_argument("run", metavar="RUN", help="a conformant run: a folder, a name below .runs, or latest")
     parser.add_argument("--into", type=Path, default=FOLDER, metavar="DIR", help="default: the shipped records")
     options = parser.parse_args(arguments)
     try:
-        print(f"written: {keep(options.run, options.into)}")
-    except RecordError as error:
+        print(f"written: {keep(compare.find(options.run).parent, options.into)}")
+    except (RecordError, compare.CompareError, ContractError) as error:
         print(f"tempos: {error}", file=sys.stderr)
         return 1
     return 0

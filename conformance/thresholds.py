@@ -23,7 +23,7 @@ from conformance.contract import load as contract_load
 from conformance.report.record import ThresholdRow, TimeToFire
 from conformance.simulate import compare, documented, effective, judge_mutants, kept, lint
 from conformance.simulate.cases import CasesError, read_cases
-from conformance.simulate.history import HistoryError, open_history, replay
+from conformance.simulate.history import DAYS, HistoryError, open_history, replay
 from conformance.simulate.promtool import Promtool, PromtoolError
 from conformance.simulate.result import Outcome
 from conformance.tiers import around
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 
 _MOST_WORDS = 200
+_MOST_DAYS = 3_650
 
 
 class UsageError(Exception):
@@ -115,8 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-contract", action="store_true", help="measure alone: nothing is documented")
     parser.add_argument("--base", metavar="REV|DIR", help="compare with a revision of git or a folder")
     parser.add_argument("--fail-on-change", action="store_true", help="with --base: any difference fails")
-    parser.add_argument("--history", metavar="URL|FILE", help="what both sides would have done with a real history")
-    parser.add_argument("--days", type=float, default=30.0, help="how many days of history (default: 30)")
+    parser.add_argument("--history", metavar="URL|DIR|FILE", help="what both sides would have done with a real history")
+    parser.add_argument("--days", type=float, metavar="N", help=f"how many days of history (default: {DAYS:g})")
     parser.add_argument("--no-mutants", action="store_true", help="leave the mutants out")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where to write (default: a new one below .runs)")
     return parser
@@ -138,6 +139,10 @@ def _run(options: argparse.Namespace, run: RunDir) -> Outcomes:
         raise UsageError(f"--rules {options.rules}: is not there")
     if options.fail_on_change and options.base is None:
         raise UsageError("--fail-on-change: compares with nothing; name a --base")
+    if options.days is not None and options.history is None:
+        raise UsageError("--days: of which history? name a --history")
+    if options.days is not None and not 0 < options.days <= _MOST_DAYS:
+        raise UsageError(f"--days {options.days:g}: must be more than 0 and at most {_MOST_DAYS}")
     if options.no_contract and options.contract is not None:
         raise UsageError("--no-contract and --contract contradict each other")
     documents = None if options.no_contract else options.contract or contract_load.SHIPPED
@@ -229,7 +234,7 @@ def _compared(
                 scratch=folder / "history",
                 prometheus=tools["prometheus"],
                 promtool=tool.path,
-                days=options.days,
+                days=DAYS if options.days is None else options.days,
             ) as opened:
                 replayed = replay(opened, base, head)
             history, note = replayed.rows, replayed.note

@@ -109,6 +109,7 @@ def load(directory: Path | None = None) -> Contract:
             group_wait=routing.group_wait,
             group_interval=routing.group_interval,
             repeat_interval=routing.repeat_interval,
+            resolve_timeout=routing.resolve_timeout,
             group_by=routing.group_by,
         ),
         targets=looks.targets,
@@ -141,6 +142,7 @@ class _Routing:
     group_wait: timedelta
     group_interval: timedelta
     repeat_interval: timedelta
+    resolve_timeout: timedelta
     receivers: tuple[ReceiverPromise, ...]
     default: Route
     routes: tuple[Route, ...]
@@ -200,6 +202,7 @@ def _routes(document: Reader) -> _Routing:
         group_wait=timing.duration("group_wait"),
         group_interval=_period(timing, "group_interval"),
         repeat_interval=_period(timing, "repeat_interval"),
+        resolve_timeout=_period(timing, "resolve_timeout"),
         receivers=receivers,
         default=Route(severity=None, receiver=default.text("receiver"), document=default.document()),
         routes=tuple(

@@ -210,6 +210,8 @@ class Timing:
     group_wait: timedelta
     group_interval: timedelta
     repeat_interval: timedelta
+    resolve_timeout: timedelta
+    """After how long an alert ends of which nothing more is heard; one of Prometheus says itself when it ends."""
     group_by: tuple[str, ...]
 
 

@@ -85,6 +85,10 @@ def silent_below(alert: AlertPromise, timeline: Timeline, *, rung: str, control:
             observations=len(early),
         )
     held = _held(measured, span.start + letters.reach, until)
+    looked = [instant for instant in timeline.evaluations if span.start + letters.reach <= instant <= until]
+    if len(held) < len(looked):
+        blank = len(looked) - len(held)
+        return unproven(clause, f"its measure gave no value at {blank} of {len(looked)} evaluations of the hold")
     above = [(instant, value) for instant, value in held if _beyond(alert, value)]
     if above and (uneven := _uneven(alert, timeline, span, letters, above[0][0])):
         return unproven(clause, uneven)
@@ -220,8 +224,7 @@ def fires_above(alert: AlertPromise, timeline: Timeline, *, rung: str, stale: fl
             because=f"measure: {measured.query}" if measured else f"measure: {alert.measure} gave nothing",
         )
 
-    # A state that was there before, for a shorter time, is another rung's: it may have been too short to be seen.
-    since = _rested(timeline, span) + letters.reach + 2 * interval if alert.fires_on else timeline.begun
+    since = _rested(alert, timeline, span, letters)
     crossing = _crossing(alert, measured, after=since)
     first = min((each for each in (*story.pending, *story.firing) if each >= since), default=None)
     seen = _story_text(story, span.end)
@@ -231,27 +234,17 @@ def fires_above(alert: AlertPromise, timeline: Timeline, *, rung: str, stale: fl
             "its own metric never passed the threshold, though the clients saw it passed",
             finding(f"{seen}; {_measure_text(alert, measured, span.end)}"),
         )
-    if first is not None and first < crossing - interval - HAIR:
-        return broken(
-            clause,
-            f"was active {crossing - first:.2f} s before its measure passed the threshold",
-            finding(f"{seen}; the measure passed it at {at(crossing)}, {_measure_text(alert, measured, first)}"),
-        )
-    # A target that vanished is marked stale afterwards, with the time of its next scrape: looked at later its absence
-    # began before anybody could see it.
-    if first is None or first > crossing + interval + stale + HAIR:
-        return broken(
-            clause,
-            "did not become pending when its measure passed the threshold",
-            finding(f"{seen}; the measure passed it at {at(crossing)}, {_measure_text(alert, measured, span.end)}"),
-        )
+    if wrong := _out_of_step(alert, timeline, span, Awoken(since=since, first=first, stale=stale), crossing):
+        reason, remark = wrong
+        return broken(clause, reason, finding(f"{seen}; {remark}"))
     fired = story.fired_at()
     if fired is None or fired > deadline + HAIR:
         return broken(clause, "did not fire", finding(seen))
+    waking, lasting = (first or fired) - span.start, fired - span.start
     return holds(
         clause,
         observations=len([instant for instant in timeline.evaluations if span.start <= instant <= span.end]),
-        reason=f"pending {first - span.start:.2f} s and firing {fired - span.start:.2f} s after {_of(span)} began",
+        reason=f"pending {waking:.2f} s and firing {lasting:.2f} s after {_of(span)} began",
     )
 
 
@@ -343,8 +336,11 @@ def resolves(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdict:
             "its own metric did not return after healing",
             finding(f"{observed}; {_measure_text(alert, measured, timeline.ended)}"),
         )
+    if not alert.fires_on and not _held(measured, back, timeline.ended):
+        return unproven(clause, f"its measure gave no value from {at(back)} on: gone is not back")
     ends = back - interval
-    if last > ends + interval + HAIR:
+    # What cAdvisor tells is a housekeeping older than the scrape that brings it.
+    if last > ends + interval + letters.housekeeping + HAIR:
         beyond = (
             "still firing when the run ended"
             if last >= timeline.evaluations[-1] - interval
@@ -355,11 +351,13 @@ def resolves(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdict:
             "did not end when its measure was back",
             finding(f"last firing sample {at(last)}, measure back {at(back)}: {beyond}"),
         )
-    if last < ends - interval - HAIR:
+    # It ends when the measure is back for the first time; beyond again for a moment, it only waits.
+    early = _returned(alert, timeline, measured, after=span.end)
+    if last < early - 2 * interval - HAIR:
         return broken(
             clause,
             "ended before its measure was back",
-            finding(f"last firing sample {at(last)}, measure back {at(back)}"),
+            finding(f"last firing sample {at(last)}, measure back {at(early)}"),
         )
     return holds(
         clause,
@@ -438,6 +436,80 @@ def _uneven(alert: AlertPromise, timeline: Timeline, span: Span, letters: Bounds
         f"the rung was not held evenly: in the {letters.window:g} s before {at(instant)} the clients themselves saw "
         f"up to {most:.4f} {span.quantity}, against {premise.achieved(timeline, span):.4f} over {span.name}"
     )
+
+
+def _seen_passed(alert: AlertPromise, timeline: Timeline, span: Span, letters: Bounds) -> float | None:
+    """
+    When the clients had seen a rung's quantity beyond the threshold in the window before, whichever way it is counted.
+
+    Of errors one more than the threshold allows; of a latency so many slow answers that one less is still more than
+    one in twenty. None where they never did, or the fault itself counts.
+    """
+    ended = sorted(timeline.ledger.requests, key=lambda each: each.finished)
+    slow = (alert.threshold + (span.rung or 0.0)) / 2
+    if span.quantity == "errors/s":
+        bad = [each.finished for each in ended if each.outcome is Outcome.ERROR]
+    elif span.quantity == "s":
+        bad = [each.finished for each in ended if each.latency * timeline.tempo > slow]
+    else:
+        return None
+    answered = [each.finished for each in ended]
+    for instant in bad:
+        if not span.start <= instant <= span.end:
+            continue
+        since = instant - letters.window
+        wrong = bisect_right(bad, instant) - bisect_right(bad, since)
+        every = bisect_right(answered, instant) - bisect_right(answered, since)
+        allowed = alert.threshold * timeline.tempo * letters.window if span.quantity == "errors/s" else SLOWEST * every
+        if wrong - 1 > allowed:
+            return instant
+    return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Awoken:
+    """When an alert was first active, of what is seen from `since` on; `stale` as `fires_above` has it."""
+
+    since: float
+    first: float | None
+    stale: float
+
+
+def _out_of_step(
+    alert: AlertPromise, timeline: Timeline, span: Span, awoken: Awoken, crossing: float
+) -> tuple[str, str] | None:
+    """Why alert, measure and clients did not pass the threshold together, and when each did; None where they did."""
+    measured, letters, first = timeline.measures.get(alert.name), bounds(alert, timeline), awoken.first
+    interval = letters.evaluation
+    if first is not None and first < crossing - interval - HAIR:
+        return (
+            f"was active {crossing - first:.2f} s before its measure passed the threshold",
+            f"the measure passed it at {at(crossing)}, {_measure_text(alert, measured, first)}",
+        )
+    # A target that vanished is marked stale afterwards, with the time of its next scrape: looked at later its absence
+    # began before anybody could see it. What cAdvisor tells is a housekeeping older than the scrape that brings it.
+    late = interval + awoken.stale + letters.housekeeping + HAIR
+    if first is None or first > crossing + late:
+        # Before the rung one slow answer may lie beyond, at an evaluation to which a scrape was under way.
+        crossing = _crossing(alert, measured, after=max(awoken.since, span.start)) or crossing
+    if first is None or first > crossing + late:
+        return (
+            "did not become pending when its measure passed the threshold",
+            f"the measure passed it at {at(crossing)}, {_measure_text(alert, measured, span.end)}",
+        )
+    passed = _seen_passed(alert, timeline, span, letters)
+    if passed is None or crossing <= passed + letters.scrape + letters.longest_scrape + 2 * interval + HAIR:
+        return None
+    said = (
+        f"the clients saw it passed at {at(passed)}, the measure passed it at {at(crossing)}, which may take a scrape "
+        f"of {letters.scrape:g} s, the longest scrape of {letters.longest_scrape:.3f} s and two evaluations of "
+        f"{interval:g} s"
+    )
+    return f"its own metric passed the threshold {crossing - passed:.2f} s after the clients had seen it passed", said
+
+
+SLOWEST = 0.05
+"""The share of requests beyond the 95th percentile, the quantity of a latency alert."""
 
 
 def _too_short(letters: Bounds, span: Span, needed: float) -> str:
@@ -552,10 +624,17 @@ def _moved(timeline: Timeline, span: Span, letters: Bounds, per_second: float) -
     return most
 
 
-def _rested(timeline: Timeline, span: Span) -> float:
-    """When the phase before a rung began: nothing is broken in it."""
+def _rested(alert: AlertPromise, timeline: Timeline, span: Span, letters: Bounds) -> float:
+    """
+    From when on what is seen is this rung's.
+
+    Of a state that was there before, for a shorter time, and may have been too short to be seen: from when the phase
+    before the rung, in which nothing is broken, has reached the measure.
+    """
+    if not alert.fires_on:
+        return timeline.begun
     before = [each.start for each in timeline.phases if each.start < span.start]
-    return max(before, default=timeline.begun)
+    return max(before, default=timeline.begun) + letters.reach + 2 * letters.evaluation
 
 
 def _lingers(alert: AlertPromise, timeline: Timeline, span: Span, healed: float) -> str:
@@ -592,6 +671,13 @@ def _back(alert: AlertPromise, timeline: Timeline, measured: Measured | None, *,
         if all(not _beyond(alert, values[each]) for each in later[position:] if each in values):
             return instant
     return None
+
+
+def _returned(alert: AlertPromise, timeline: Timeline, measured: Measured | None, *, after: float) -> float:
+    """The first evaluation at which the measure is not beyond the threshold; the run's end where there is none."""
+    values = dict(measured.points) if measured is not None else {}
+    later = (instant for instant in timeline.evaluations if instant >= after)
+    return next((each for each in later if each not in values or not _beyond(alert, values[each])), timeline.ended)
 
 
 def _step(story: History, interval: float) -> float:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from conformance.judge import premise
 from conformance.judge.alerts import NEEDS, history
-from conformance.judge.routing import misaddressed, mistimed
+from conformance.judge.routing import misaddressed, mislabelled, mistimed
 from conformance.judge.slack import DELIVERY, Bounds, bounds, timer
 from conformance.judge.verdict import Finding, broken, holds, unproven
 from conformance.timeline.model import LATE
 from fixtures.core.clock import at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from conformance.contract.model import AlertPromise, ReceiverPromise, Timing
     from conformance.judge.verdict import Verdict
@@ -89,6 +89,7 @@ def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, ti
         late += [(change, first.at)] * (first.at > deadline)
         instants: tuple[float, ...] = (fired,) if state == "firing" else (fired, story.firing[-1])
         findings += _wrong_text(alert, timeline, accepted[0], state, instants)
+        findings += mislabelled(first, severity=alert.shipped.labels.get("severity", ""), name=alert.name)
     findings += mistimed(receiver, timing, timeline)
     if held_up := _held_up(timeline, late, findings):
         return unproven(clause, held_up)
@@ -127,19 +128,25 @@ def pages_about(alert: AlertPromise, timeline: Timeline) -> Iterator[Page]:
         if re.search(rf"\b{re.escape(alert.name)}\b", text) and re.search(
             rf"(?<![\w-]){re.escape(timeline.cell)}(?![\w-])", text
         ):
-            yield Page(notification=notification, state=state(notification, text), text=text)
+            shown = "\n".join(texts(notification.body, unseen=UNSEEN))
+            yield Page(notification=notification, state=state(notification, shown), text=shown)
 
 
-def texts(value: object) -> Iterator[str]:
-    """Every text in a decoded JSON value."""
+UNSEEN = ("fallback", "title_link")
+"""Fields of a Slack message that Alertmanager fills by itself with state and labels, and that nobody there reads."""
+
+
+def texts(value: object, *, unseen: Sequence[str] = ()) -> Iterator[str]:
+    """Every text in a decoded JSON value, but for those under the keys `unseen`."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for each in value.values():
-            yield from texts(each)
+        for key, each in value.items():
+            if key not in unseen:
+                yield from texts(each, unseen=unseen)
     elif isinstance(value, list):
         for each in value:
-            yield from texts(each)
+            yield from texts(each, unseen=unseen)
 
 
 def state(notification: Notification, text: str) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from conformance.judge import premise
 from conformance.judge.alerts import NEEDS
 from conformance.judge.delivery import state, texts
-from conformance.judge.routing import misaddressed, mistimed
+from conformance.judge.routing import FILE, misaddressed, mislabelled, misrouted, mistimed
 from conformance.judge.slack import DELIVERY, timer
 from conformance.judge.verdict import Finding, broken, holds, unproven
 from fixtures.core.clock import at
+from fixtures.language.routes import RoutesError
 
 if TYPE_CHECKING:
     from conformance.contract.model import Contract, Route
@@ -54,7 +55,15 @@ def routed(route: Route, contract: Contract, timeline: Timeline, *, probe: str, 
         )
     if len(own) > 1 or right[0].at > deadline:
         return broken(clause, "was told more than once, elsewhere, or late", Finding(expected=expected, observed=seen))
-    findings = [*misaddressed(receiver, right[0]), *mistimed(receiver, contract.timing, timeline)]
+    try:
+        findings = [
+            *misaddressed(receiver, right[0]),
+            *(mislabelled(right[0], severity=severity, name=probe) if route.severity else ()),
+            *mistimed(receiver, contract.timing, timeline),
+            *misrouted(route, contract, timeline),
+        ]
+    except RoutesError as error:
+        return unproven(clause, f"{FILE}: {error}", lasting=True)
     if findings:
         return broken(clause, "was told, but not as documented", *findings, observations=len(own))
     return holds(

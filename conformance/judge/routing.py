@@ -6,18 +6,21 @@ A timer is compared in the text as well as by the clock: at a high tempo Alertma
 
 from __future__ import annotations
 
+import math
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from conformance.judge.verdict import Finding
 from fixtures.core.clock import at
+from fixtures.language import routes
 from fixtures.language.durations import DurationError, format_ms, parse_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from conformance.contract.model import ReceiverPromise, Timing
+    from conformance.contract.model import Contract, ReceiverPromise, Route, Timing
     from conformance.timeline.model import Notification, Timeline
 
 FILE = "alertmanager.yml"
@@ -28,6 +31,8 @@ DEFAULTS: dict[str, Any] = {
     "repeat_interval": 14_400_000,
 }
 """What Alertmanager takes where nothing is said; times in milliseconds."""
+RESOLVE_TIMEOUT = "5m"
+"""As above, of `global`."""
 
 
 def misaddressed(receiver: ReceiverPromise, page: Notification) -> Iterator[Finding]:
@@ -51,12 +56,32 @@ def misaddressed(receiver: ReceiverPromise, page: Notification) -> Iterator[Find
             )
 
 
+def mislabelled(page: Notification, *, severity: str, name: str) -> Iterator[Finding]:
+    """How urgent PagerDuty is told that it is, and about what: its own fields decide who is woken, not the text."""
+    payload = page.body.get("payload")
+    if page.body.get("event_action") != "trigger" or not isinstance(payload, dict):
+        return
+    if payload.get("severity") != severity:
+        yield Finding(
+            expected=f"an event of severity {severity}",
+            observed=f"one at {at(page.at)} of severity {payload.get('severity') or 'unknown'}",
+            location=FILE,
+        )
+    if name not in str(payload.get("summary", "")):
+        yield Finding(
+            expected=f"an event whose summary names {name}",
+            observed=f"one at {at(page.at)}: {str(payload.get('summary'))[:200]!r}",
+            location=FILE,
+        )
+
+
 def mistimed(receiver: ReceiverPromise, timing: Timing, timeline: Timeline) -> Iterator[Finding]:
     """Where a shipped route to this kind of receiver groups, waits or repeats otherwise than documented."""
     try:
         config = yaml.safe_load(timeline.config.alertmanager_shipped) or {}
         named = {each.get("name") for each in config.get("receivers") or () if each.get(f"{receiver.kind}_configs")}
         effective = [one for one in _effective(config.get("route") or {}, {}) if one["receiver"] in named]
+        patience = parse_ms(str((config.get("global") or {}).get("resolve_timeout", RESOLVE_TIMEOUT)))
     except (yaml.YAMLError, AttributeError, DurationError):
         # What Alertmanager itself took and this does not read is judged by the clock alone.
         return
@@ -66,6 +91,8 @@ def mistimed(receiver: ReceiverPromise, timing: Timing, timeline: Timeline) -> I
         "group_interval": round(timing.group_interval.total_seconds() * 1000),
         "repeat_interval": round(timing.repeat_interval.total_seconds() * 1000),
     }
+    if patience != (promised := round(timing.resolve_timeout.total_seconds() * 1000)):
+        yield Finding(expected=f"resolve_timeout {format_ms(promised)}", observed=format_ms(patience), location=FILE)
     for key, wanted in documented.items():
         for shipped in dict.fromkeys(one[key] for one in effective):
             if shipped != wanted and not (key == "group_by" and sorted(shipped) == sorted(timing.group_by)):
@@ -74,6 +101,81 @@ def mistimed(receiver: ReceiverPromise, timing: Timing, timeline: Timeline) -> I
                     observed=_shown(shipped),
                     location=FILE,
                 )
+
+
+def misrouted(route: Route, contract: Contract, timeline: Timeline) -> Iterator[Finding]:
+    """
+    Where the shipped file leads alerts of this route elsewhere, or keeps them back, otherwise than documented.
+
+    The tree is asked about every alert of the contract and one that is not in it, with every severity and every value
+    of a label that the tree itself names. Raises RoutesError where it cannot be read.
+    """
+    try:
+        config = yaml.safe_load(timeline.config.alertmanager_shipped) or {}
+    except yaml.YAMLError as error:
+        raise routes.RoutesError(f"{FILE} is not YAML: {error}") from None
+    tree = routes.read(config.get("route") or {})
+    kinds = {
+        str(each.get("name")): tuple(key.removesuffix("_configs") for key in each if key.endswith("_configs"))
+        for each in config.get("receivers") or ()
+    }
+    told: set[tuple[object, ...]] = set()
+    wanted = contract.receiver(route.receiver).kind
+    for labels in _asked(contract, tree):
+        if contract.route(labels.get("severity", "")) != route:
+            continue
+        reached = [kind for name in tree.reached(labels) for kind in kinds.get(name, (f"an unknown receiver {name}",))]
+        # Of many labels that go astray alike the first tells enough.
+        if reached != [wanted] and tuple(reached) not in told:
+            told.add(tuple(reached))
+            yield Finding(
+                expected=f"{wanted} alone is told of {_labels(labels)}",
+                observed=" and ".join(reached) or "a receiver that tells nobody",
+                location=FILE,
+            )
+    for rule in config.get("inhibit_rules") or ():
+        yield Finding(
+            expected="no inhibition: none is documented, and one keeps pages back",
+            observed=f"inhibit_rules: {rule}",
+            location=FILE,
+        )
+    for node in tree.every():
+        if node.times and wanted in kinds.get(node.receiver, ()):
+            yield Finding(
+                expected="a route that is open at any time: no other is documented",
+                observed=f"the route to {node.receiver} names the time intervals {', '.join(node.times)}",
+                location=FILE,
+            )
+
+
+SEVERITIES = ("info", "none", "page")
+"""What is documented of no route: the default one takes it."""
+CLUSTER = "osmen"
+"""The external label of the deployment that the guide describes."""
+MOST_ASKED = 20_000
+
+
+def _asked(contract: Contract, tree: routes.Node) -> Iterator[dict[str, str]]:
+    """Labels of alerts that may come, absent ones left out."""
+    values: dict[str, dict[str, None]] = {
+        "severity": dict.fromkeys(["", *(each.severity or "" for each in contract.routes), *SEVERITIES]),
+        "alertname": dict.fromkeys([*(each.name for each in contract.alerts), "Other"]),
+        "cluster": dict.fromkeys(["", CLUSTER]),
+    }
+    for node in tree.every():
+        for each in node.matchers:
+            known = values.setdefault(each.label, {"": None, "other": None})
+            # Of a regular expression the words between its bars, where it is no more than that.
+            for value in [each.value] if each.how in ("=", "!=") else each.value.strip("()").split("|"):
+                known[value] = None
+    if math.prod(map(len, values.values())) > MOST_ASKED:
+        raise routes.RoutesError(f"the tree asks for so many labels that {MOST_ASKED} alerts would not do")
+    for combined in product(*values.values()):
+        yield {label: value for label, value in zip(values, combined, strict=True) if value}
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ", ".join(f'{label}="{value}"' for label, value in labels.items())
 
 
 def _effective(route: Mapping[str, Any], above: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -95,6 +95,8 @@ class Changes:
     after: Result
     same: int
     """Clauses with the same status and level in both."""
+    unproven: tuple[str, ...] = ()
+    """Clauses that `after` judged and could not prove, also where `before` could not: nothing is known of them."""
     facts: tuple[FactChange, ...] = ()
     clauses: tuple[ClauseChange, ...] = ()
     thresholds: tuple[ThresholdChange, ...] = ()
@@ -135,6 +137,11 @@ def changes(
         before=before.result,
         after=after.result,
         same=len({row.id for row in before.clauses} | {row.id for row in after.clauses}) - len(clauses),
+        unproven=tuple(
+            row.id
+            for row in after.having(Status.UNPROVEN)
+            if not (after.run.selection and row.reason.startswith(UNJUDGED))
+        ),
         facts=tuple(_facts(before, after)),
         clauses=tuple(sorted(clauses, key=lambda each: (not each.regression, ways.index(each.way)))),
         thresholds=tuple(_thresholds(before, after)),

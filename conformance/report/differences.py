@@ -98,6 +98,7 @@ def _columns(rows: Sequence[tuple[str, ...]], width: int) -> Iterator[str]:
 def _last(made: Changes) -> str:
     if made.regressions:
         return f"compared: {count(len(made.regressions), 'regression')}: {cut(made.regressions[0], 160)}"
+    unknown = f", {count(len(made.unproven), 'clause')} unproven in the second run" if made.unproven else ""
     if made.nothing:
-        return f"compared: nothing differs ({count(made.same, 'clause')})"
-    return f"compared: {count(len(made.clauses), 'clause')} changed, no regression"
+        return f"compared: nothing differs ({count(made.same, 'clause')}){unknown}"
+    return f"compared: {count(len(made.clauses), 'clause')} changed, no regression{unknown}"

@@ -31,11 +31,17 @@ class RunStarted:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TurnTaken:
+    """The run waited so long for another one on this machine; its own time begins here."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ComponentReady:
     """A component answered its probe."""
 
     component: str
-    version: str
     seconds: float
 
 
@@ -45,15 +51,6 @@ class ComponentDied:
 
     component: str
     detail: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ProgramBegan:
-    """A cell began its program."""
-
-    program: str
-    cell: str
-    tempo: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,9 +101,9 @@ class RunEnded:
 
 Event = (
     RunStarted
+    | TurnTaken
     | ComponentReady
     | ComponentDied
-    | ProgramBegan
     | PhaseBegan
     | ProgramEnded
     | AttemptFailed

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from conformance.contract.model import Level, Signal
 from conformance.judge.verdict import Status
 from conformance.report.clean import count
+from conformance.report.record import UNJUDGED
 
 if TYPE_CHECKING:
     from conformance.judge.verdict import Finding
@@ -60,12 +61,16 @@ def not_proven(report: Report) -> tuple[Group, ...]:
 
 
 def tally(report: Report) -> str:
-    """`12 clauses hold`, or `10 of 12 clauses hold, 1 broken, 1 unproven`."""
-    totals, all_of_them = report.totals, len(report.clauses)
-    others = [f"{getattr(totals, status)} {status}" for status in NOT_PROVEN if getattr(totals, status)]
+    """`12 clauses hold`, `10 of 12 clauses hold, 1 broken, 1 unproven`; of a selection, of what was chosen."""
+    counts, all_of_them = Counter(row.status for row in report.clauses), len(report.clauses)
+    unjudged = sum(row.reason.startswith(UNJUDGED) for row in report.clauses) if report.run.selection else 0
+    counts[Status.UNPROVEN] -= unjudged
+    others = [f"{counts[status]} {status}" for status in NOT_PROVEN if counts[status]]
+    if unjudged:
+        others.append(f"{unjudged} not judged")
     if not others:
         return f"{count(all_of_them, 'clause')} {'holds' if all_of_them == 1 else 'hold'}"
-    return ", ".join([f"{totals.holds} of {count(all_of_them, 'clause')} hold", *others])
+    return ", ".join([f"{counts[Status.HOLDS]} of {count(all_of_them - unjudged, 'clause')} hold", *others])
 
 
 def facts(report: Report) -> tuple[tuple[str, str], ...]:

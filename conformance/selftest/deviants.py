@@ -7,6 +7,7 @@ pages are those that such a rule would have made in that very run.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -419,6 +420,16 @@ RULES = (
     ),
 )
 
+
+def _counted_late(seen: Timeline, evaluations: int) -> Timeline:
+    """The measure as of a gateway that counts what it answered so much later."""
+    measured = seen.measures[ALERT]
+    values = [value for _, value in measured.points]
+    moved = [0.0] * evaluations + values[: len(values) - evaluations]
+    points = tuple((at, value) for (at, _), value in zip(measured.points, moved, strict=True))
+    return replace(seen, measures={**seen.measures, ALERT: replace(measured, points=points)})
+
+
 SUBJECTS = (
     Deviant(
         name="metric renamed",
@@ -442,6 +453,13 @@ SUBJECTS = (
         bend=lambda seen: replayed(seen, scale=2.0),
         broken=_alert("silent-below"),
         words=("fired at 0.09 errors/s", "errors/s during below ("),
+    ),
+    Deviant(
+        name="errors counted five evaluations late",
+        programs=(ABOVE,),
+        bend=lambda seen: replayed(_counted_late(seen, 5)),
+        broken=_alert("fires-above"),
+        words=("after the clients had seen it passed", "the clients saw it passed at"),
     ),
     Deviant(
         name="errors counted on after healing",
@@ -624,6 +642,16 @@ def grouping(*lines: str) -> Bend:
     return bend
 
 
+def _stateless(old: Notification) -> Notification:
+    """Without the state in what is read; Alertmanager fills the fallback by itself."""
+    text = json.dumps(old.body)
+    found = re.search(r"firing|resolved", text)
+    assert found is not None
+    body = json.loads(re.sub(r"\[(firing|resolved)\] |(firing|resolved): ", "", text))
+    fallback = {"fallback": f"[{found[0].upper()}:1] {ALERT} (warning)"}
+    return replace(old, body={**body, "attachments": [{**each, **fallback} for each in body["attachments"]]})
+
+
 PAGES = (
     Deviant(
         name="receiver URL wrong",
@@ -647,6 +675,13 @@ PAGES = (
         bend=paging(lambda _, old: (replace(old, body={**old.body, "channel": "#random"}),)),
         broken=_alert("delivered"),
         words=("a notification to channel #osmen-alerts", "to #random"),
+    ),
+    Deviant(
+        name="a message whose words do not say which state",
+        programs=BOTH,
+        bend=paging(lambda _, old: (_stateless(old),)),
+        broken=_alert("delivered"),
+        words=("a notification that says whether the alert is firing or resolved",),
     ),
     Deviant(
         name="a wait that no tempo shows",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conformance import plugin
 from conformance.contract.model import Clause, Contract
 from conformance.judge.verdict import Status
 from conformance.selftest.judging import judge, statuses
@@ -24,6 +25,8 @@ def _recorded(contract: Contract) -> tuple[Clause, ...]:
 
 
 Contract.clauses = _recorded  # type: ignore[method-assign, assignment]
+# What is not recorded is no part of this whole.
+plugin.tested_files = set
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -631,3 +631,78 @@ def test_a_latency_that_clients_saw_beyond_the_threshold_is_no_rung_below_it() -
 
     assert verdict.status is Status.UNPROVEN
     assert "the clients saw 10." in verdict.reason
+
+
+def _measured(seen: Timeline, alert: str, change: Callable[[float, float], float | None]) -> Timeline:
+    """The measure of an alert with other values; None takes one away."""
+    measured = seen.measures[alert]
+    points = [(at, change(at, value)) for at, value in measured.points]
+    kept = tuple((at, value) for at, value in points if value is not None)
+    return replace(seen, measures={**seen.measures, alert: replace(measured, points=kept)})
+
+
+def test_a_slow_answer_in_the_recovery_does_not_move_the_end_of_an_alert() -> None:
+    """
+    It ended when its measure was back; beyond again for two evaluations, it waits and does not fire.
+    """
+    alert, seen = load().alert("HighResponseTime"), timelines()["response-time-above"]
+    last = alerts.history(alert, seen).firing[-1]
+    again = [at for at in seen.evaluations if last + 0.7 < at < last + 1.3]
+    assert again
+    bent = _measured(seen, alert.name, lambda at, value: 20.0 if at in again else value)
+
+    verdict = alerts.resolves(alert, bent, rung="above")
+    assert verdict.status is Status.HOLDS, verdict.text()
+
+
+def test_a_measure_that_is_gone_is_neither_back_nor_below() -> None:
+    """
+    No value is no proof: not of an end, and not of a rung below.
+    """
+    contract, above, below = load(), timelines()["error-rate-above"], timelines()["error-rate-below"]
+    alert = contract.alert("HighErrorRate")
+    last = alerts.history(alert, above).firing[-1]
+    rung = below.phase("below")
+    middle = (rung.start + rung.end) / 2
+    gone = _measured(above, alert.name, lambda at, value: value if at <= last + 0.01 else None)
+    blank = _measured(below, alert.name, lambda at, value: None if abs(at - rung.end + 1) < 0.3 else value)
+    assert middle < rung.end
+
+    ended = alerts.resolves(alert, gone, rung="above")
+    silent = alerts.silent_below(alert, blank, rung="below", control="control")
+    assert (ended.status, silent.status) == (Status.UNPROVEN, Status.UNPROVEN)
+    assert "gone is not back" in ended.text()
+    assert "its measure gave no value at " in silent.text()
+
+
+def test_what_cadvisor_tells_may_be_a_housekeeping_old() -> None:
+    """
+    An alert on it may wake and end two evaluations after the measure that is read later, and no more.
+    """
+    alert, seen = load().alert("HighMemoryUsage"), timelines()["memory"]
+    story, points = alerts.history(alert, seen), seen.measures["HighMemoryUsage"].points
+    passed = next(at for at, value in points if value > alert.threshold)
+    back = next(at for at, value in points if at > seen.phase("above").end and value <= alert.threshold)
+    woken, ended = round((story.pending[0] - passed) / 0.25), round((story.firing[-1] + 0.25 - back) / 0.25)
+    found = {
+        late: (
+            alerts.fires_above(alert, _moved(seen, alert.name, late - woken), rung="above").status,
+            alerts.resolves(alert, _moved(seen, alert.name, late - ended), rung="above").status,
+        )
+        for late in (2, 3)
+    }
+
+    assert found == {2: (Status.HOLDS, Status.HOLDS), 3: (Status.BROKEN, Status.BROKEN)}
+
+
+def _moved(seen: Timeline, alert: str, evaluations: int) -> Timeline:
+    """All that the alert did, so many evaluations later."""
+    return replace(
+        seen,
+        alerts=tuple(
+            replace(each, points=tuple((round(at + 0.25 * evaluations, 3), value) for at, value in each.points))
+            if each.labels["alertname"] == alert
+            else each
+            for each in seen.alerts
+        ),
+    )

@@ -163,9 +163,10 @@ def test_a_hold_leaves_no_file_behind() -> None:
 
 def test_each_run_has_a_directory_of_its_own_and_the_newest_is_latest(tmp_path: Path) -> None:
     """
-    Two runs share nothing, and `latest` is the second.
+    Two runs share nothing, and `latest` is the second; what is no run leaves it there.
     """
-    first, second = rundir.create(tmp_path), rundir.create(tmp_path)
+    first, second = (rundir.create(tmp_path, latest=True) for _ in range(2))
+    rundir.create(tmp_path)
 
     assert first.path != second.path
     assert first.label != second.label
@@ -208,7 +209,7 @@ def test_a_latest_that_is_no_link_does_not_stop_a_run(tmp_path: Path) -> None:
     """
     (tmp_path / "latest").mkdir()
     (tmp_path / "latest" / "kept").touch()
-    made = rundir.create(tmp_path)
+    made = rundir.create(tmp_path, latest=True)
 
     assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "latest", made.path])
     assert (tmp_path / "latest" / "kept").exists()

@@ -130,3 +130,24 @@ def test_a_run_without_a_report_is_no_measurement(run: Path) -> None:
 
     with pytest.raises(cost.CostError, match=r"the run ended with 4 and without a report.*\.log"):
         cost.row(run, code=4, seconds=1.0, cpu=1.0, looks=cost.Looks())
+
+
+def test_a_wait_for_another_run_is_not_what_this_one_took(run: Path) -> None:
+    """
+    The seconds before its turn are taken off.
+    """
+    with (run / "events.ndjson").open("a", encoding="utf-8") as file:
+        file.write('{"at":"2026-11-25T01:00:00.000Z","kind":"turn-taken","seconds":20.0}\n')
+    row = cost.row(run, code=0, seconds=47.5, cpu=30.0, looks=cost.Looks())
+
+    assert (row["seconds"], row["beyond_longest_seconds"]) == (27.5, 5.5)
+
+
+def test_a_run_that_proved_nothing_is_no_measure(run: Path) -> None:
+    """
+    Its figures are told, and that they are not those of the main job.
+    """
+    row = cost.row(run, code=1, seconds=27.5, cpu=30.0, looks=cost.Looks())
+
+    assert "the run was partial (the contract has no clause)" in cost.unsound(row)
+    assert cost.unsound({**row, "result": "conformant"}) == ""

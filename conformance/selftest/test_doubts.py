@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from conformance import plugin
 from conformance.contract.load import load
+from conformance.perform import Foreseen, worth_another
+from conformance.scenarios import test_error_rate
 from conformance.selftest.recording import stalled, timelines
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from conformance.timeline.model import Timeline
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
@@ -38,10 +43,15 @@ def items() -> tuple[pytest.Item, ...]:
     return tuple(collected.items)
 
 
-def doubts(**changed: Timeline) -> dict[str, list[str]]:
-    """By program: what is to be performed again, with some of the recorded timelines changed."""
+def foreseen(**changed: Timeline) -> Foreseen:
+    """What the tests would say, with some of the recorded timelines changed."""
     seen = {**timelines(), **{name.replace("_", "-"): each for name, each in changed.items()}}
-    return plugin._doubts(items(), load(), seen)
+    return plugin._foresee(items(), load(), seen)
+
+
+def doubts(**changed: Timeline) -> Mapping[str, Sequence[str]]:
+    """By program: what is to be performed again, with some of the recorded timelines changed."""
+    return foreseen(**changed).doubts
 
 
 def test_a_run_that_proves_all_is_not_doubted() -> None:
@@ -72,7 +82,10 @@ def test_a_program_of_which_something_is_broken_is_not_performed_again() -> None
         replace(rule, labels={"severity": "page"}) if rule.name == "HighErrorRate" else rule for rule in seen.rules
     )
 
-    assert doubts(error_rate_above=replace(seen, rules=wrong)) == {}
+    found = foreseen(error_rate_above=replace(seen, rules=wrong))
+
+    assert found.doubts == {}
+    assert found.firm == {"error-rate-above"}
 
 
 def test_a_replay_that_differs_while_scrapes_hid_evaluations_is_doubted() -> None:
@@ -88,3 +101,50 @@ def test_a_replay_that_differs_while_scrapes_hid_evaluations_is_doubted() -> Non
     found = doubts(service_down=bent)
     assert set(found) == {"service-down"}
     assert found["service-down"][0].startswith("tiers/agree: service-down differs from its replay")
+
+
+def test_a_premise_that_failed_does_not_wash_away_what_was_seen() -> None:
+    """
+    A request got no answer, so the program would be performed again; but of what was broken there is no other attempt.
+    """
+    seen = timelines()["error-rate-above"]
+    lost = replace(seen, interrupted="a stall")
+    program = test_error_rate.ABOVE
+    proven, firm = Foreseen(), Foreseen(firm=frozenset({program.name}))
+
+    assert worth_another(program, seen, (), proven) == ()
+    assert worth_another(program, lost, (), proven)
+    assert worth_another(program, lost, (), firm) == ()
+
+
+@pytest.mark.parametrize(
+    ("left_out", "arguments", "deselected", "part"),
+    [
+        ("", ("conformance/scenarios",), False, False),
+        ("test_service_lost.py", ("conformance/scenarios",), False, True),
+        ("", ("conformance/scenarios/test_memory.py::test_x",), False, True),
+        ("", ("conformance/scenarios",), True, True),
+    ],
+)
+def test_a_run_without_one_of_its_tests_is_a_selection(
+    left_out: str, arguments: tuple[str, ...], deselected: bool, part: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Also where each of its clauses is still told by another test, a file that is ignored or a test that is not chosen.
+    """
+    monkeypatch.setattr(plugin, "tested_files", lambda: set(SCENARIOS.glob("test_*.py")))
+    stash = pytest.Stash()
+    stash[plugin.LEFT_OUT] = deselected
+    session = SimpleNamespace(config=SimpleNamespace(args=arguments, stash=stash))
+    live = [each for each in items() if each.path.name != left_out]
+
+    assert plugin._a_part(cast("pytest.Session", session), live) is part
+
+
+def test_every_file_of_clauses_is_known() -> None:
+    """
+    Those of the steady load and each story.
+    """
+    names = {each.name for each in plugin.tested_files()}
+
+    assert {"test_metrics.py", "test_service_lost.py", "test_routes.py"} <= names

@@ -130,3 +130,108 @@ def test_silence_everywhere_proves_nothing() -> None:
 
     assert {Status.UNPROVEN} == {each.status for each in (*silent.values(), *dead.values())}
     assert "alertmanager died" in dead["critical"].text()
+
+
+def shipping(*edits: tuple[str, str]) -> Timeline:
+    """The recorded run with another Alertmanager file; what was told stays as it was."""
+    text = RECORDED.config.alertmanager_shipped
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new, 1)
+    return replace(RECORDED, config=replace(RECORDED.config, alertmanager_shipped=text))
+
+
+CRITICAL = '    - matchers:\n        - severity="critical"\n'
+INHIBITED = """
+inhibit_rules:
+  - source_matchers: ['severity="critical"']
+    target_matchers: ['alertname=~"High.*"']
+"""
+
+
+@pytest.mark.parametrize(
+    ("edits", "broken", "words"),
+    [
+        pytest.param(
+            ((CRITICAL, f"    - matchers: [cluster=osmen]\n      receiver: default\n{CRITICAL}"),),
+            {"critical", "warning"},
+            'cluster="osmen"',
+            id="a cluster is led to the mailbox",
+        ),
+        pytest.param(
+            ((CRITICAL, CRITICAL.replace('="critical"', '=~"critical|info"')),),
+            {"default"},
+            'severity="info"',
+            id="a route that takes more",
+        ),
+        pytest.param(
+            ((CRITICAL, CRITICAL.replace('severity="critical"', 'alertname="ServiceDown"')),),
+            {"critical", "warning", "default"},
+            "alone is told of",
+            id="a route by name",
+        ),
+        pytest.param(
+            (("      receiver: pagerduty\n", "      receiver: pagerduty\n      continue: true\n"),),
+            set(),
+            "",
+            id="a route that goes on to nobody else",
+        ),
+        pytest.param(
+            (("receivers:\n", f"{INHIBITED}\nreceivers:\n"),),
+            {"critical", "warning", "default"},
+            "no inhibition",
+            id="an inhibition",
+        ),
+        pytest.param(
+            (("      receiver: slack\n", "      receiver: slack\n      mute_time_intervals: [weekend]\n"),),
+            {"warning"},
+            "names the time intervals weekend",
+            id="a weekend without warnings",
+        ),
+        pytest.param(
+            (("resolve_timeout: 5m", "resolve_timeout: 1h"),),
+            {"critical", "warning", "default"},
+            "resolve_timeout 5m",
+            id="another resolve_timeout",
+        ),
+    ],
+)
+def test_what_the_probes_do_not_meet_is_read_from_the_tree(
+    edits: tuple[tuple[str, str], ...], broken: set[str], words: str
+) -> None:
+    """
+    A route, an inhibition or a mute time for others than the posted probes breaks the routes that it concerns.
+    """
+    verdicts = judged(shipping(*edits))
+
+    assert broken == {name for name, each in verdicts.items() if each.status is Status.BROKEN}
+    assert broken | {name for name, each in verdicts.items() if each.status is Status.HOLDS} == set(ROUTES)
+    assert all(words in verdicts[name].text() for name in broken)
+
+
+def test_a_tree_that_cannot_be_read_proves_nothing() -> None:
+    """
+    What Alertmanager may have taken and this cannot read is no pass.
+    """
+    verdicts = judged(shipping(('severity="warning"', "severity")))
+
+    assert {Status.UNPROVEN} == {each.status for each in verdicts.values()}
+    assert "'severity' is no matcher" in verdicts["warning"].text()
+
+
+@pytest.mark.parametrize("key", ["severity", "summary"])
+def test_an_event_says_how_urgent_it_is_in_its_own_fields(key: str) -> None:
+    """
+    PagerDuty wakes people by the severity of the event, and shows its summary, whatever stands in the details.
+    """
+
+    def other(page: Notification) -> tuple[Notification, ...]:
+        payload = page.body.get("payload")
+        if not isinstance(payload, dict):
+            return (page,)
+        return (replace(page, body={**page.body, "payload": {**payload, key: "info"}}),)
+
+    verdicts = judged(told(other))
+
+    assert {"critical"} == {name for name, each in verdicts.items() if each.status is Status.BROKEN}
+    assert "of severity critical" in verdicts["critical"].text() or "whose summary names" in verdicts["critical"].text()

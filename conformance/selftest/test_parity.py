@@ -66,6 +66,29 @@ def test_a_written_reason_is_told_and_accepted(tmp_path: Path, monkeypatch: pyte
     assert parity.main([str(first), str(second)]) == 0
 
 
+def test_what_neither_run_could_prove_is_no_parity(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Two stacks that never stood agree in nothing; a clause that one of them proved is a difference of its own.
+    """
+    statuses = {"target/docker": "holds", "alert/X/for": "unproven", "alert/Y/for": "unproven"}
+    first, second = stored(tmp_path / "a", statuses), stored(tmp_path / "b", statuses)
+
+    assert parity.main([str(first), str(second)]) == 1
+    told = capsys.readouterr().out
+    assert "parity: 1 clauses agree, 0 differ" in told
+    assert "unproven in both runs, and so not compared: alert/X/for and 1 more" in told
+
+
+def test_a_run_is_not_compared_with_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    The same folder twice would agree in everything.
+    """
+    first = stored(tmp_path / "a", {"target/docker": "holds"})
+
+    assert parity.main([str(first), str(first)]) == 2
+    assert "is the same run twice" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"clauses": []}', '{"clauses": [{}]}', "[1]"])
 def test_what_is_no_report_is_refused(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """

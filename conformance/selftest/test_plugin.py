@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from conformance.contract.load import load
-from conformance.report.record import Result
+from conformance.report import record
+from conformance.report.record import Result, RunFacts
 from conformance.run import Options, Run, RunError
 from conformance.selftest.deviants import CATALOGUE, Deviant
 from conformance.selftest.judging import files, judge
 from conformance.selftest.recording import timelines
 from conformance.timeline import store
+from conformance.timeline.model import Attempt
 from fixtures.core.rundir import RunDirError
 from fixtures.stack.component import StackError
 
@@ -131,6 +133,23 @@ def test_a_stored_run_is_judged_again_to_the_same_verdicts(whole: Ran) -> None:
     assert whole.report()["result"] == "conformant"
     assert whole.said.rstrip().splitlines()[-1].startswith("result: conformant (")
     assert not (whole.directory / "state").exists()
+
+
+def test_a_stored_run_keeps_its_own_tempo_and_subject(tmp_path: Path) -> None:
+    """
+    They are what was performed, though a program was performed again at half the tempo, and not what is usual.
+    """
+    for seen in timelines().values():
+        slow = replace(seen, tempo=15.0)
+        again = replace(seen, tempo=7.5, attempts=(Attempt(tempo=15.0, reasons=("busy",)),))
+        store.write(again if seen.program == "steady" else slow, tmp_path / "stored" / "timeline")
+    facts = RunFacts(started="then", seconds=1, tempo=15, stack="native", subject="their.gateway", command="c")
+    report = record.build(run=facts, components=(), clauses=(), verdicts={})
+    (tmp_path / "stored" / "report.json").write_text(record.encode(report), encoding="utf-8")
+    ran = suite(tmp_path, "-k", "target/docker", "--timeline", str(tmp_path / "stored"))
+    run = ran.report()["run"]
+
+    assert (run["tempo"], run["subject"], run["stack"]) == (15, "their.gateway", "stored")
 
 
 def test_every_report_is_written(whole: Ran) -> None:
@@ -244,6 +263,9 @@ def test_a_stored_run_without_a_program_leaves_its_clauses_unproven(tmp_path: Pa
         (("--tempoo", "3"), "unrecognized arguments: --tempoo 3"),
         (("--tempo", "abc"), "argument --tempo: invalid float value: 'abc'"),
         (("--tempo", "0"), "--tempo 0: must lie between 1 (real time) and 100000"),
+        (("-k", "HighErorRate"), "-k HighErorRate: fits no test, clause or alert, did you mean 'HighErrorRate'"),
+        (("--timeline", "x", "--tempo", "1", "--rules", "y"), "leave out --tempo, --rules, or leave out --timeline"),
+        (("--timeline", "x", "--together"), "leave out --together, or leave out --timeline"),
     ],
 )
 def test_a_wrong_option_ends_the_run_before_it_begins(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:

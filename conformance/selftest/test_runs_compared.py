@@ -233,6 +233,19 @@ def test_what_got_better_does_not_fail(tmp_path: Path, capsys: pytest.CaptureFix
     assert "compared: 1 clause changed, no regression" in capsys.readouterr().out
 
 
+def test_what_neither_run_proved_fails_a_gate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A backend that is gone for the second time is no regression, and no pass; what is broken in both is known.
+    """
+    gone = kept(tmp_path / "a", report(unproven("a", "Loki is away")))
+    still = kept(tmp_path / "b", report(unproven("a", "Loki is away")))
+    known, as_well = (kept(tmp_path / name, report(broken("a", "late"))) for name in "cd")
+
+    assert compare.main([str(gone), str(still), "--fail-on-regression"]) == 1
+    assert "nothing differs (1 clause), 1 clause unproven in the second run" in capsys.readouterr().out
+    assert compare.main([str(known), str(as_well), "--fail-on-regression"]) == 0
+
+
 def test_runs_are_found_by_name_and_the_one_before_by_kind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from conformance import soak
-from conformance.report.record import encode
+from conformance.judge.verdict import Status
+from conformance.report.record import UNJUDGED, Result, encode
 from conformance.selftest import pages
 
 if TYPE_CHECKING:
@@ -28,12 +30,10 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
     def give(*reports: Report | None) -> None:
         left = list(reports)
 
-        def run(command: Sequence[str], log: Path) -> int:
-            assert log.parent.exists()
+        def run(_: Sequence[str], place: Path) -> int:
             report = left.pop(0)
             if report is None:
                 raise KeyboardInterrupt
-            place = tmp_path / command[command.index("--run-dir") + 1]
             place.mkdir()
             (place / "report.json").write_text(encode(report))
             return 0
@@ -101,13 +101,53 @@ def test_a_run_without_a_report_ends_the_soak(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """
-    It is told with the file to look into.
+    It is told with what its log says and the file to look into; what the runs before it showed is told and kept.
     """
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(soak, "_run", lambda *_: 4)
 
-    assert soak.main(["1"]) == 1
-    assert "run 1 of 1: no report (exit 4)" in capsys.readouterr().out
+    def run(_: Sequence[str], place: Path) -> int:
+        if place.name == "002":
+            place.with_suffix(".log").write_text("much\nERROR: --tempo 7: no\n\n")
+            return 4
+        place.mkdir()
+        (place / "report.json").write_text(encode(pages.report(all_hold=True)))
+        return 0
+
+    monkeypatch.setattr(soak, "_run", run)
+
+    assert soak.main(["3"]) == 1
+    said = capsys.readouterr().out
+    assert "run 2 of 3: no report (exit 4): ERROR: --tempo 7: no; see " in said
+    assert "result: steady as far as it went (0 clauses differed)" in said
+    assert list((tmp_path / ".runs" / "soak").glob("2*/soak.json"))
+
+
+def test_a_soak_of_a_selection_lists_what_was_chosen(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    What a selection leaves out is no verdict, and not a line of each run; steady it is not, as it is no whole.
+    """
+    whole = pages.report(all_hold=True)
+    first, *others = whole.clauses
+    left_out = replace(first, status=Status.UNPROVEN, reason=f"{UNJUDGED}: not chosen")
+    part = replace(whole, run=replace(whole.run, selection=True), clauses=(left_out, *others), result=Result.PARTIAL)
+    runs(part, part)
+
+    assert soak.main(["2", "-k", "HighErrorRate"]) == 1
+    said = capsys.readouterr().out
+    assert "run 2 of 2: partial" in said
+    assert first.id not in said
+
+
+@pytest.mark.parametrize("option", ["--run-dir", "--timeline=x"])
+def test_an_option_that_would_make_it_no_soak_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A stored run, judged fifty times, is steady and shows nothing.
+    """
+    with pytest.raises(SystemExit) as ended:
+        soak.main(["2", "--tempo", "30", option, "x"])
+
+    assert ended.value.code == 2
+    assert f"error: {option}: a soak performs each of its runs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", ["0", "1001", "many"])

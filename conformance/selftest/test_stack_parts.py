@@ -554,6 +554,50 @@ def test_the_address_of_every_chat_may_stand_in_global() -> None:
     assert yaml.safe_load(given)["global"]["slack_api_url_file"] == "/run/slack"
 
 
+def test_an_address_that_is_not_said_is_not_alertmanager_s_own() -> None:
+    """
+    Without `pagerduty_url` Alertmanager would page the real PagerDuty.
+    """
+    line = "  pagerduty_url: https://events.pagerduty.com/v2/enqueue\n"
+    assert line in SHIPPED
+    given, _ = render.alertmanager(SHIPPED.replace(line, ""), tempo=60, file="a.yml", receivers=RECEIVERS)
+    plain, _ = render.alertmanager(
+        SHIPPED.replace(line, line.replace("https", "http")), tempo=60, file="a.yml", receivers=RECEIVERS
+    )
+
+    assert yaml.safe_load(given)["global"]["pagerduty_url"] == "http://127.0.0.1:9/v2/enqueue"
+    assert yaml.safe_load(plain)["global"]["pagerduty_url"] == f"http://{render.NOWHERE}/v2/enqueue"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("routing_key: your", "service_key: your", "receivers[2].pagerduty_configs.service_key"),
+        ("api_url: https", "api_url_file: /etc/https", "receivers[1].slack_configs.api_url_file"),
+        ("smtp_from:", "slack_api_url_file: /etc/url\n  smtp_from:", "global.slack_api_url_file"),
+        (
+            "smtp_from:",
+            "http_config: {proxy_url: 'http://proxy:3128'}\n  smtp_from:",
+            "global.http_config.proxy_url",
+        ),
+        (
+            "channel: '#osmen-alerts'",
+            "channel: '#osmen-alerts'\n        http_config: {proxy_from_environment: true}",
+            "receivers[1].slack_configs.http_config.proxy_from_environment",
+        ),
+    ],
+)
+def test_a_way_off_the_machine_is_refused(old: str, new: str, place: str) -> None:
+    """
+    What would send a page of the run to the world, or where nobody here can see it, is named with its place.
+    """
+    assert old in SHIPPED
+    with pytest.raises(StackError) as caught:
+        render.alertmanager(SHIPPED.replace(old, new), tempo=60, file="a.yml", receivers=RECEIVERS)
+
+    assert str(caught.value).startswith(f"a.yml: {place}: ")
+
+
 def test_an_integration_without_a_receiver_is_refused() -> None:
     """
     The message names its place and what there is.
