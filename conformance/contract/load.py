@@ -101,7 +101,7 @@ def load(directory: Path | None = None) -> Contract:
     readers = {name: read(folder / name, label=f"{label}/{name}") for name in DOCUMENTS}
     looks = _targets(readers["targets.yaml"])
     routing = _routes(readers["routes.yaml"])
-    alerts = _alerts(readers["alerts.yaml"], routing)
+    alerts, undocumented = _alerts(readers["alerts.yaml"], routing)
     return Contract(
         timing=Timing(
             scrape_interval=looks.scrape_interval,
@@ -114,6 +114,7 @@ def load(directory: Path | None = None) -> Contract:
         ),
         targets=looks.targets,
         alerts=alerts,
+        undocumented=undocumented,
         routes=routing.routes,
         default_route=routing.default,
         receivers=routing.receivers,
@@ -248,12 +249,13 @@ def _receiver(entry: Reader) -> ReceiverPromise:
     )
 
 
-def _alerts(document: Reader, routing: _Routing) -> tuple[AlertPromise, ...]:
+def _alerts(document: Reader, routing: _Routing) -> tuple[tuple[AlertPromise, ...], Promise]:
     entries = document.sequence("alerts")
     alerts = tuple(_alert(entry, routing) for entry in entries)
+    undocumented = _promise(document.mapping("undocumented"))
     document.finish()
     _distinct(entries, "name", [alert.name for alert in alerts])
-    return alerts
+    return alerts, undocumented
 
 
 def _alert(entry: Reader, routing: _Routing) -> AlertPromise:

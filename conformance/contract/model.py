@@ -759,6 +759,8 @@ class Contract:
     timing: Timing
     targets: tuple[Target, ...]
     alerts: tuple[AlertPromise, ...]
+    undocumented: Promise
+    """That there is no other alert."""
     routes: tuple[Route, ...]
     default_route: Route
     receivers: tuple[ReceiverPromise, ...]
@@ -827,6 +829,7 @@ class Contract:
             *targets,
             *self.metrics.clauses(),
             *alerts,
+            self._said("alert/undocumented", Signal.ALERTS, self.undocumented),
             *(route.clause() for route in (*self.routes, self.default_route)),
             self._said("route/grouping", Signal.ROUTES, self.grouping),
             *(failure.clause(receiver) for receiver in self.receivers for failure in self.failures),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from conformance.judge import premise
@@ -11,7 +12,7 @@ from fixtures.language.durations import format_duration, format_ms
 from fixtures.language.promql import PromqlError, shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from conformance.contract.model import AlertPromise
     from conformance.judge.verdict import Verdict
@@ -70,6 +71,51 @@ def shipped(alert: AlertPromise, timeline: Timeline) -> Verdict:
         clause,
         observations=len(alert.shipped.parts()) * 2,
         reason=f"{name}:{rule.line}, loaded unchanged but for the tempo",
+    )
+
+
+def undocumented(alerts: Sequence[AlertPromise], timeline: Timeline) -> Verdict:
+    """
+    The rule files hold the documented alerts and no other, and every rule of theirs is loaded and evaluated.
+    """
+    clause = "alert/undocumented"
+    dead = premise.deaths(timeline)
+    if dead or timeline.interrupted or timeline.troubles:
+        return unproven(
+            clause, "; ".join((*dead, *timeline.troubles, *([timeline.interrupted] if timeline.interrupted else [])))
+        )
+    if not timeline.rules:
+        return unproven(clause, "Prometheus listed no rule at all")
+    documented = {each.name for each in alerts}
+    written = [(name, rule) for name, file in _read(timeline.config.rules_given).items() for rule in file.rules]
+    findings = [
+        Finding(
+            expected=f"no alert but {', '.join(sorted(documented))}", observed=rule.name, location=f"{name}:{rule.line}"
+        )
+        for name, rule in written
+        if isinstance(rule, rules.AlertRule) and rule.name not in documented
+    ]
+    loaded = Counter(each.name for each in timeline.rules)
+    findings += [
+        Finding(expected=f"{times} loaded rules {name}", observed=str(loaded[name]), query="/api/v1/rules")
+        for name, times in Counter(rule.name for _, rule in written).items()
+        if loaded[name] != times
+    ]
+    findings += [
+        Finding(
+            expected=f"{each.name} is evaluated: health ok",
+            observed=f"{each.health or 'unknown'}: {each.last_error}",
+            query="/api/v1/rules",
+        )
+        for each in timeline.rules
+        if each.health != "ok" or each.last_error
+    ]
+    if findings:
+        return broken(clause, "holds more than is documented, or what is not evaluated", *findings)
+    return holds(
+        clause,
+        observations=len(written),
+        reason=f"{len(written)} rules, each loaded and evaluated, and no alert that is not documented",
     )
 
 

@@ -430,6 +430,43 @@ def _counted_late(seen: Timeline, evaluations: int) -> Timeline:
     return replace(seen, measures={**seen.measures, ALERT: replace(measured, points=points)})
 
 
+def _also(text: str) -> Callable[[str], str]:
+    """The rule file with these lines at the end of its last group."""
+    return lambda was: f"{was.rstrip()}\n\n{text}"
+
+
+BESIDE = (
+    Deviant(
+        name="an alert that nobody documented",
+        programs=("steady",),
+        bend=shipping(
+            _also("      - alert: HighErrorRateCritical\n        expr: sum(rate(osmen_errors_total[5m])) > 1\n")
+        ),
+        broken=frozenset({"alert/undocumented"}),
+        words=("HighErrorRateCritical", "no alert but DatabasePoolExhausted"),
+    ),
+    Deviant(
+        name="a recording rule that fails",
+        programs=("steady",),
+        bend=lambda seen: replace(
+            seen,
+            rules=tuple(
+                replace(each, health="err", last_error="many-to-many") if each.kind == "recording" else each
+                for each in seen.rules
+            ),
+        ),
+        broken=frozenset({"alert/undocumented"}),
+        words=("osmen:errors:rate5m is evaluated: health ok", "many-to-many"),
+    ),
+    Deviant(
+        name="a rule that is not loaded",
+        programs=("steady",),
+        bend=lambda seen: replace(seen, rules=tuple(each for each in seen.rules if each.kind == "alerting")),
+        broken=frozenset({"alert/undocumented"}),
+        words=("1 loaded rules osmen:errors:rate5m",),
+    ),
+)
+
 SUBJECTS = (
     Deviant(
         name="metric renamed",
@@ -899,7 +936,7 @@ PREMISES = (
         name="a backend that could not be read",
         programs=(*BOTH, STEADY),
         bend=lambda seen: replace(seen, troubles=("prometheus: GET /api/v1/rules: 503 starting up",)),
-        unproven=EVERY_ALERT | EVERY_TARGET,
+        unproven=EVERY_ALERT | EVERY_TARGET | {"alert/undocumented"},
         words=("503 starting up",),
     ),
     Deviant(
@@ -915,7 +952,7 @@ PREMISES = (
         name="broken off",
         programs=(*BOTH, STEADY),
         bend=lambda seen: replace(seen, interrupted="it was broken off"),
-        unproven=EVERY_ALERT | EVERY_TARGET,
+        unproven=EVERY_ALERT | EVERY_TARGET | {"alert/undocumented"},
         words=("it was broken off",),
     ),
     Deviant(
@@ -1019,7 +1056,7 @@ PREMISES = (
     ),
 )
 
-CATALOGUE = (*RULES, *SUBJECTS, *BEHAVIOUR, *PAGES, *TARGETS, *PREMISES)
+CATALOGUE = (*RULES, *BESIDE, *SUBJECTS, *BEHAVIOUR, *PAGES, *TARGETS, *PREMISES)
 
 ELSEWHERE: Mapping[str, str] = {
     "dashboard/*": "test_judge_dashboards.py",
