@@ -65,8 +65,8 @@ def tests(session: nox.Session) -> None:
 @nox.session(default=False)
 def realtime(session: nox.Session) -> None:
     """The pre-release gate: the same programs at tempo 1, with the shipped files unmodified; about half an hour."""
-    install(session, "suite")
     refuse(session, "--tempo", "other tempos: nox -s conformance -- --tempo N")
+    install(session, "suite")
     run(session, "pytest", *LIVE, "--tempo", "1")
 
 
@@ -143,8 +143,8 @@ def types(session: nox.Session) -> None:
 @nox.session(default=False)
 def containers(session: nox.Session) -> None:
     """The main job on containers: official images where they are at hand, else those of nox -s images."""
-    install(session, "suite")
     refuse(session, "--stack", "other drivers: nox -s conformance -- --stack DRIVER")
+    install(session, "suite")
     run(session, "pytest", *LIVE, "--stack", "containers")
 
 
