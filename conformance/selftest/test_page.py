@@ -157,8 +157,12 @@ def test_hostile_values_stay_text(chromium: Browser, tmp_path: Path, text: str) 
 
 def test_pictures_are_taken_of_whole_runs_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    A folder without a page is told as one, and nothing is written.
+    A folder that is no run's, or has no page, is told as one, and nothing is written.
     """
+    assert pictures.main([str(tmp_path), "--into", str(tmp_path / "pictures")]) == 1
+    assert f"{tmp_path}: holds no report.json" in capsys.readouterr().err
+
+    (tmp_path / "report.json").touch()
     status = pictures.main([str(tmp_path), "--into", str(tmp_path / "pictures")])
 
     assert status == 1
