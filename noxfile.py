@@ -45,7 +45,7 @@ def run(session: nox.Session, *command: str) -> None:
 def refuse(session: nox.Session, option: str, instead: str) -> None:
     """What a session is about is not changed behind `--`, where the last of two options counts without a word."""
     if any(each.partition("=")[0] == option for each in session.posargs):
-        session.error(f"{option}: this session chooses it; {instead}")
+        session.error(f"{option}: is not for this session; {instead}")
 
 
 @nox.session
@@ -65,6 +65,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(default=False)
 def realtime(session: nox.Session) -> None:
     """The pre-release gate: the same programs at tempo 1, with the shipped files unmodified; about half an hour."""
+    refuse(session, "--timeline", "a stored run is judged again by nox -s conformance -- --timeline RUN")
     refuse(session, "--tempo", "other tempos: nox -s conformance -- --tempo N")
     install(session, "suite")
     run(session, "pytest", *LIVE, "--tempo", "1")
@@ -143,6 +144,7 @@ def types(session: nox.Session) -> None:
 @nox.session(default=False)
 def containers(session: nox.Session) -> None:
     """The main job on containers: official images where they are at hand, else those of nox -s images."""
+    refuse(session, "--timeline", "a stored run is judged again by nox -s conformance -- --timeline RUN")
     refuse(session, "--stack", "other drivers: nox -s conformance -- --stack DRIVER")
     install(session, "suite")
     run(session, "pytest", *LIVE, "--stack", "containers")

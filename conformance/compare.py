@@ -55,6 +55,16 @@ def find(name: str, base: Path = RUNS) -> Path:
     raise CompareError(f"{name}: is neither a run below {base}, a folder nor a {REPORT}{near(name, known) or there}")
 
 
+def folder(name: str, base: Path = RUNS) -> Path:
+    """
+    The folder of a run, for what needs more of it than its report. Raises CompareError.
+    """
+    found = find(name, base)
+    if found.name != REPORT:
+        raise CompareError(f"{name}: is a file; expected a run's folder, its name below {base}, or {LATEST}")
+    return found.parent
+
+
 def stored(base: Path = RUNS) -> Iterator[Path]:
     """The folders of finished runs, the newest first."""
     try:

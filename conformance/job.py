@@ -58,8 +58,9 @@ def _end_with_this() -> None:
 
 
 def _end(run: subprocess.Popen[bytes]) -> None:
-    while run.poll() is None:
-        # Not SIGINT, which what a shell started with `&` ignores.
+    if run.poll() is None:
+        # Not SIGINT, which what a shell started with `&` ignores. Once: another would break off what it takes down.
         run.terminate()
+    while run.poll() is None:
         with contextlib.suppress(KeyboardInterrupt):
             run.wait()

@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"two runs or none, not {len(chosen.runs)}")
     job.terminable()
     try:
-        first, second = [compare.find(each).parent for each in chosen.runs] or _run_both()
+        first, second = [compare.folder(each) for each in chosen.runs] or _run_both()
         return tell(first, second)
     except (ParityError, StackError, compare.CompareError) as error:
         print(f"parity: {error}", file=sys.stderr)

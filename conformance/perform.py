@@ -2,7 +2,7 @@
 Raises the stack, performs programs on cells side by side, and reads what the stack says into timelines.
 
 A program that proved nothing is performed once more at half the tempo, though never slower than in real time, unless
-something it rests on has died.
+something it rests on has died, or anything was broken while its premises were met.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ class Foreseen:
 
     doubts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By program: which of its clauses are not proven, that a second attempt may prove."""
-    firm: frozenset[str] = frozenset()
-    """Programs of which something is broken: another attempt might wash that away, so there is none."""
+    firm: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By program: which of its clauses are broken. Where its premises were met another attempt might wash them away."""
 
 
 Foresee = Callable[[Mapping[str, Timeline]], Foreseen]
@@ -439,10 +439,9 @@ def worth_another(program: Program, seen: Timeline, mutants: Sequence[Timeline],
     """
     Why a program is performed once more: it proved nothing, and another attempt may; empty where that is not so.
 
-    Where anything is broken there is no other attempt, whatever else a premise says: it was seen.
+    Where its premises were met and anything is broken there is no other attempt. Where they were not, nothing that was
+    seen is a finding; what seemed broken is told with the reasons, as both attempts are reported.
     """
-    if program.name in foreseen.firm:
-        return ()
     # What has no signal of its own to be read is judged by alerts, pages and their instants alone.
     missed = premise.repeatable if program.signals else premise.failed
     hopeless = (
@@ -453,11 +452,11 @@ def worth_another(program: Program, seen: Timeline, mutants: Sequence[Timeline],
     )
     if hopeless:
         return ()
-    return (
-        missed(seen, needs=NEEDS)
-        or tuple(reason for mutant in mutants for reason in premise.repeatable(mutant))
-        or tuple(foreseen.doubts.get(program.name, ()))
-    )
+    firm = tuple(foreseen.firm.get(program.name, ()))
+    failed = missed(seen, needs=NEEDS) or tuple(each for mutant in mutants for each in premise.repeatable(mutant))
+    if failed:
+        return (*failed, *(f"meanwhile {each}" for each in firm))
+    return () if firm else tuple(foreseen.doubts.get(program.name, ()))
 
 
 def slower(tempo: float) -> float:

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, default=FOLDER, metavar="DIR")
     chosen = parser.parse_args(arguments)
     try:
-        taken = take(compare.find(chosen.run, ROOT / ".runs").parent, chosen.into)
+        taken = take(compare.folder(chosen.run, ROOT / ".runs"), chosen.into)
     except (PicturesError, NoBrowserError, compare.CompareError) as error:
         print(f"pictures: {error}", file=sys.stderr)
         return 1

@@ -224,16 +224,17 @@ def _programs_of(item: pytest.Item) -> list[str]:
 def _foresee(items: Iterable[pytest.Item], contract: Contract, timelines: Mapping[str, Timeline]) -> Foreseen:
     """What these tests would call unproven, that a second attempt may prove, and of which programs one is broken."""
     found: dict[str, list[str]] = {}
-    firm: set[str] = set()
+    firm: dict[str, list[str]] = {}
     for item in items:
         for verdict in _verdicts(item, contract, timelines):
             about = verdict.about or _programs_of(item)
             if verdict.status is Status.BROKEN:
-                firm.update(about)
+                for name in about:
+                    firm.setdefault(name, []).append(f"{verdict.clause} was broken: {verdict.reason}")
             elif verdict.status is Status.UNPROVEN and not verdict.lasting:
                 for name in about:
                     found.setdefault(name, []).append(f"{verdict.clause}: {verdict.reason}")
-    return Foreseen(doubts={name: reasons for name, reasons in found.items() if name not in firm}, firm=frozenset(firm))
+    return Foreseen(doubts={name: reasons for name, reasons in found.items() if name not in firm}, firm=firm)
 
 
 def _verdicts(item: pytest.Item, contract: Contract, timelines: Mapping[str, Timeline]) -> list[Verdict]:

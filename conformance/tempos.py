@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, default=FOLDER, metavar="DIR", help="default: the shipped records")
     options = parser.parse_args(arguments)
     try:
-        print(f"written: {keep(compare.find(options.run).parent, options.into)}")
+        print(f"written: {keep(compare.folder(options.run), options.into)}")
     except (RecordError, compare.CompareError, ContractError) as error:
         print(f"tempos: {error}", file=sys.stderr)
         return 1

@@ -143,6 +143,9 @@ def _premises(timeline: Timeline) -> list[str]:
     elif premise.never_answered(timeline, "osmen_gateway"):
         reasons.append("osmen_gateway answered no scrape, so its counters were not seen")
     reasons += [f"{each.backend} had not taken in the run: {each.detail}" for each in timeline.arrivals if not each.ok]
+    # A request whose answer was lost on the way may have been counted, or not.
+    if lost := len(timeline.ledger.outcome(Outcome.LOST)):
+        reasons.append(f"{lost} of {len(timeline.ledger)} requests got no answer")
     seen = {request.outcome for request in timeline.ledger.requests}
     reasons += [
         f"no request ended in {outcome}, so its story is not told" for outcome in TOLD_OF if outcome not in seen

@@ -336,7 +336,7 @@ def resolves(alert: AlertPromise, timeline: Timeline, *, rung: str) -> Verdict:
             "its own metric did not return after healing",
             finding(f"{observed}; {_measure_text(alert, measured, timeline.ended)}"),
         )
-    if not alert.fires_on and not _held(measured, back, timeline.ended):
+    if not alert.fires_on and not _held(measured, back, back + 2 * interval + HAIR):
         return unproven(clause, f"its measure gave no value from {at(back)} on: gone is not back")
     ends = back - interval
     # What cAdvisor tells is a housekeeping older than the scrape that brings it.
@@ -448,9 +448,10 @@ def _seen_passed(alert: AlertPromise, timeline: Timeline, span: Span, letters: B
     ended = sorted(timeline.ledger.requests, key=lambda each: each.finished)
     slow = (alert.threshold + (span.rung or 0.0)) / 2
     if span.quantity == "errors/s":
-        bad = [each.finished for each in ended if each.outcome is Outcome.ERROR]
+        bad = [each.finished for each in ended if each.outcome is Outcome.ERROR and each.phase == span.name]
     elif span.quantity == "s":
-        bad = [each.finished for each in ended if each.latency * timeline.tempo > slow]
+        # What was slow before the rung was so for the clients alone, perhaps: no fault held.
+        bad = [each.finished for each in ended if each.latency * timeline.tempo > slow and each.phase == span.name]
     else:
         return None
     answered = [each.finished for each in ended]
@@ -498,6 +499,7 @@ def _out_of_step(
             f"the measure passed it at {at(crossing)}, {_measure_text(alert, measured, span.end)}",
         )
     passed = _seen_passed(alert, timeline, span, letters)
+    crossing = _crossing(alert, measured, after=span.start) or crossing
     if passed is None or crossing <= passed + letters.scrape + letters.longest_scrape + 2 * interval + HAIR:
         return None
     said = (

@@ -121,16 +121,19 @@ def misrouted(route: Route, contract: Contract, timeline: Timeline) -> Iterator[
     }
     told: set[tuple[object, ...]] = set()
     wanted = contract.receiver(route.receiver).kind
-    for labels in _asked(contract, tree):
+    # The receiver that the posted probes reached, whose channel or mailbox was seen.
+    usual = tree.reached({"severity": route.severity or "", "cluster": timeline.cell})
+    for labels in _asked(contract, tree, timeline.cell):
         if contract.route(labels.get("severity", "")) != route:
             continue
-        reached = [kind for name in tree.reached(labels) for kind in kinds.get(name, (f"an unknown receiver {name}",))]
+        names = tree.reached(labels)
+        reached = [kind for name in names for kind in kinds.get(name, (f"an unknown receiver {name}",))]
         # Of many labels that go astray alike the first tells enough.
-        if reached != [wanted] and tuple(reached) not in told:
-            told.add(tuple(reached))
+        if (reached != [wanted] or names != usual) and names not in told:
+            told.add(names)
             yield Finding(
-                expected=f"{wanted} alone is told of {_labels(labels)}",
-                observed=" and ".join(reached) or "a receiver that tells nobody",
+                expected=f"{wanted} ({', '.join(usual)}) alone is told of {_labels(labels)}",
+                observed=f"{' and '.join(reached) or 'nobody'} ({', '.join(names)})",
                 location=FILE,
             )
     for rule in config.get("inhibit_rules") or ():
@@ -155,12 +158,12 @@ CLUSTER = "osmen"
 MOST_ASKED = 20_000
 
 
-def _asked(contract: Contract, tree: routes.Node) -> Iterator[dict[str, str]]:
+def _asked(contract: Contract, tree: routes.Node, cell: str) -> Iterator[dict[str, str]]:
     """Labels of alerts that may come, absent ones left out."""
     values: dict[str, dict[str, None]] = {
         "severity": dict.fromkeys(["", *(each.severity or "" for each in contract.routes), *SEVERITIES]),
         "alertname": dict.fromkeys([*(each.name for each in contract.alerts), "Other"]),
-        "cluster": dict.fromkeys(["", CLUSTER]),
+        "cluster": dict.fromkeys(["", CLUSTER, cell]),
     }
     for node in tree.every():
         for each in node.matchers:

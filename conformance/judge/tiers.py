@@ -44,6 +44,7 @@ def agree(ladders: Sequence[Ladder], contract: Contract, timelines: Mapping[str,
     findings: list[Finding] = []
     missing: list[str] = []
     doubtful: list[str] = []
+    differ: list[str] = []
     evaluations = 0
     for name, seen in programs.items():
         if reasons := premise.failed(seen, needs=alerts.NEEDS):
@@ -59,12 +60,15 @@ def agree(ladders: Sequence[Ladder], contract: Contract, timelines: Mapping[str,
                 doubtful.append(name)
             else:
                 findings += differing
+                differ += [name] * bool(differing)
     changes = _changes(ladders, contract, timelines)
     for ladder in ladders:
         if found := _apart(ladder, contract, timelines):
             findings.append(found)
+            differ += [ladder.below, ladder.above]
     if findings:
-        return broken(CLAUSE, _counted(findings), *findings, observations=len(findings))
+        found_out = broken(CLAUSE, _counted(findings), *findings, observations=len(findings))
+        return replace(found_out, about=tuple(dict.fromkeys(differ)))
     if missing:
         more = f" (and {len(missing) - 1} more programs)" if missing[1:] else ""
         # What fails its premises is performed again for those.

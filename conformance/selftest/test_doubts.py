@@ -85,7 +85,8 @@ def test_a_program_of_which_something_is_broken_is_not_performed_again() -> None
     found = foreseen(error_rate_above=replace(seen, rules=wrong))
 
     assert found.doubts == {}
-    assert found.firm == {"error-rate-above"}
+    assert set(found.firm) == {"error-rate-above"}
+    assert found.firm["error-rate-above"][0].startswith("alert/HighErrorRate/shipped was broken: ")
 
 
 def test_a_replay_that_differs_while_scrapes_hid_evaluations_is_doubted() -> None:
@@ -103,18 +104,20 @@ def test_a_replay_that_differs_while_scrapes_hid_evaluations_is_doubted() -> Non
     assert found["service-down"][0].startswith("tiers/agree: service-down differs from its replay")
 
 
-def test_a_premise_that_failed_does_not_wash_away_what_was_seen() -> None:
+def test_what_seemed_broken_while_a_premise_failed_is_told_with_it() -> None:
     """
-    A request got no answer, so the program would be performed again; but of what was broken there is no other attempt.
+    Premises failed: all of it was unproven, and is performed again; premises met: what was broken stays so.
     """
     seen = timelines()["error-rate-above"]
-    lost = replace(seen, interrupted="a stall")
+    failed = replace(seen, interrupted="a stall")
     program = test_error_rate.ABOVE
-    proven, firm = Foreseen(), Foreseen(firm=frozenset({program.name}))
+    doubt, firm = {program.name: ["x: late"]}, {program.name: ["y was broken: z"]}
 
-    assert worth_another(program, seen, (), proven) == ()
-    assert worth_another(program, lost, (), proven)
-    assert worth_another(program, lost, (), firm) == ()
+    assert worth_another(program, seen, (), Foreseen()) == ()
+    assert worth_another(program, seen, (), Foreseen(doubts=doubt)) == ("x: late",)
+    assert worth_another(program, seen, (), Foreseen(doubts=doubt, firm=firm)) == ()
+    assert len(plain := worth_another(program, failed, (), Foreseen())) > 0
+    assert worth_another(program, failed, (), Foreseen(firm=firm)) == (*plain, "meanwhile y was broken: z")
 
 
 @pytest.mark.parametrize(

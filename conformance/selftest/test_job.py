@@ -34,9 +34,14 @@ def test_a_run():
         PLACE.with_name("ended").touch()
 """
 LOOKING = """
+import signal
 import sys
 from pathlib import Path
 from conformance import job
+
+# Whatever the tests were started with.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 job.LIVE = (sys.argv[1],)
 job.terminable()

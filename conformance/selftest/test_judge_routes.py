@@ -141,6 +141,7 @@ def shipping(*edits: tuple[str, str]) -> Timeline:
     return replace(RECORDED, config=replace(RECORDED.config, alertmanager_shipped=text))
 
 
+SPARE = "      routes: [{matchers: [cluster=osmen], receiver: spare}]\n"
 CRITICAL = '    - matchers:\n        - severity="critical"\n'
 INHIBITED = """
 inhibit_rules:
@@ -187,6 +188,15 @@ inhibit_rules:
             {"warning"},
             "names the time intervals weekend",
             id="a weekend without warnings",
+        ),
+        pytest.param(
+            (
+                ("      receiver: slack\n", f"      receiver: slack\n{SPARE}"),
+                ("receivers:\n", "receivers:\n  - name: spare\n    slack_configs: [{channel: '#random'}]\n"),
+            ),
+            {"warning"},
+            "slack (spare)",
+            id="another channel for the deployment itself",
         ),
         pytest.param(
             (("resolve_timeout: 5m", "resolve_timeout: 1h"),),

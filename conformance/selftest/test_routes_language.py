@@ -30,6 +30,7 @@ route:
         - matchers: ['{team=~".+", cluster !~ "x.*"}']
     - match_re: {severity: crit.*}
       receiver: two
+    - matchers: ['severity=~"warn\\w+"', 'team=~\\w']
     - matchers: ['cluster="x,y"']
       receiver: three
 receivers: [{name: root}, {name: one}, {name: deep}, {name: two}, {name: three}]
@@ -76,6 +77,7 @@ def test_labels_lead_where_alertmanager_leads_them(text: str, amtool: Path) -> N
         ('"quoted label"!="x\\"y"', ("quoted label", "!=", 'x"y')),
         ("team!~b.*", ("team", "!~", "b.*")),
         ('empty=""', ("empty", "=", "")),
+        (r'severity=~"crit\w+\."', ("severity", "=~", r"crit\w+\.")),
     ],
 )
 def test_a_matcher_is_read_however_it_is_written(text: str, parts: tuple[str, str, str]) -> None:
@@ -92,6 +94,7 @@ def test_a_matcher_is_read_however_it_is_written(text: str, parts: tuple[str, st
     [
         ({"matchers": ["severity"]}, "'severity' is no matcher"),
         ({"matchers": ['severity=~"("']}, 'severity=~"(": '),
+        ({"matchers": ['severity=~"[[:alpha:]]"']}, 'severity=~"[[:alpha:]]": '),
         ({"routes": ["x"]}, "'x' is no route"),
     ],
 )

@@ -573,6 +573,12 @@ def test_an_address_that_is_not_said_is_not_alertmanager_s_own() -> None:
     ("old", "new", "place"),
     [
         ("routing_key: your", "service_key: your", "receivers[2].pagerduty_configs.service_key"),
+        ("routing_key: your", "routing_key_file: /etc/your", "receivers[2].pagerduty_configs.routing_key_file"),
+        (
+            "smtp_from:",
+            "http_config: {oauth2: {client_id: a, token_url: 'https://a.b/c'}}\n  smtp_from:",
+            "global.http_config.oauth2",
+        ),
         ("api_url: https", "api_url_file: /etc/https", "receivers[1].slack_configs.api_url_file"),
         ("smtp_from:", "slack_api_url_file: /etc/url\n  smtp_from:", "global.slack_api_url_file"),
         (

@@ -129,7 +129,8 @@ class Routes:
         if ran.returncode != 0:
             said = (ran.stderr or ran.stdout).strip().splitlines() or ["it said nothing"]
             raise RoutesError(f"amtool refuses the configuration: {said[-1][:300]}")
-        return tuple(ran.stdout.strip().split(","))
+        # Above it may stand what it warns of.
+        return tuple((ran.stdout.strip().splitlines() or [""])[-1].split(","))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
