@@ -91,7 +91,12 @@ def _counted(findings: Sequence[Finding]) -> str:
 
 
 def _differs(alert: AlertPromise, seen: Timeline) -> Finding | None:
-    """The first evaluation at which one tier says what the other says at none of it and its neighbours."""
+    """
+    The first evaluation at which one tier says what the other says at none of it and its neighbours.
+
+    One that fell into a scrape had lost the oldest sample of its window and not got the newest, which promtool sees
+    there: its measure is that of the next one at the earliest, and may lie an evaluation further.
+    """
     if seen.replayed is None:
         return None
     live, replayed = _live(alert, seen), dict(seen.replayed.states.get(alert.name, ()))
@@ -100,8 +105,10 @@ def _differs(alert: AlertPromise, seen: Timeline) -> Finding | None:
         [replayed.get(each, SILENT) for each in seen.evaluations],
     )
     states = list(zip(*map(_lasting, raw), strict=True))
+    under_way = {place for place, _ in _fallen(seen)}
     for place, instant in enumerate(seen.evaluations):
-        near = range(max(0, place - 1), min(len(states), place + 2))
+        wide = 1 + (place in under_way)
+        near = range(max(0, place - wide), min(len(states), place + wide + 1))
         # What lasts for one evaluation need not be seen by the other tier, and is seen where it is.
         others = [{said for each in near for said in (states[each][tier], raw[tier][each])} for tier in (0, 1)]
         here, there = states[place]
@@ -116,7 +123,8 @@ def _differs(alert: AlertPromise, seen: Timeline) -> Finding | None:
             f"({_told(seen, [each[1] for each in states])})",
             observed=f"{here} ({_told(seen, [each[0] for each in states])})",
             query=seen.queries.get("ALERTS", ""),
-            because=f"one evaluation ({seen.evaluation_interval:g} s) either way is allowed, and what lasts no longer; "
+            because=f"one evaluation ({seen.evaluation_interval:g} s) either way is allowed, two for one that fell "
+            "into a scrape, and what lasts no longer; "
             f"{sum(seen.replayed.samples.values())} samples were replayed at tempo {seen.tempo:g}",
         )
     return None
@@ -128,22 +136,27 @@ def _hidden(seen: Timeline) -> str:
 
     Their samples carry the time at which the scrape began: promtool sees them there, and a server only later.
     """
-    # A scrape that failed brought nothing but its `up`, which is replayed as of its end.
-    answered = {at for series in seen.up for at, value in series.points if value == 1}
-    hidden = [
-        took
-        for series in seen.scrape_durations
-        for at, took in series.points
-        if (place := bisect_left(seen.evaluations, at)) < len(seen.evaluations)
-        and seen.evaluations[place] < at + took
-        and at in answered
-    ]
+    hidden = [took for _, took in _fallen(seen)]
     if not hidden:
         return ""
     return (
         f"{len(hidden)} evaluations of its rules fell into scrapes, of which the longest took "
         f"{max(hidden) * 1000:.0f} ms: the machine was too busy"
     )
+
+
+def _fallen(seen: Timeline) -> list[tuple[int, float]]:
+    """Which evaluations fell into a scrape, and how long that one took."""
+    # A scrape that failed brought nothing but its `up`, which is replayed as of its end.
+    answered = {at for series in seen.up for at, value in series.points if value == 1}
+    return [
+        (place, took)
+        for series in seen.scrape_durations
+        for at, took in series.points
+        if (place := bisect_left(seen.evaluations, at)) < len(seen.evaluations)
+        and seen.evaluations[place] < at + took
+        and at in answered
+    ]
 
 
 def _lasting(states: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from conformance.contract.load import load
 from conformance.judge.tiers import agree
 from conformance.judge.verdict import Status
-from conformance.selftest.deviants import moving, samples
+from conformance.selftest.deviants import moving, samples, then
 from conformance.selftest.judging import ladders
 from conformance.selftest.recording import timelines
 from conformance.simulate.promtool import Promtool, PromtoolError
@@ -122,6 +122,34 @@ def test_what_a_server_saw_later_than_promtool_excuses_what_differs() -> None:
     assert "1 evaluations of its rules fell into scrapes, of which the longest took 249 ms" in slow.reason
     assert quick.status is Status.BROKEN
     assert judged(error_rate_above=bend).status is Status.HOLDS
+
+
+def under_way(seen: Timeline) -> Timeline:
+    """
+    Every scrape lasts until the next evaluation is over, as where both have the same phase.
+    """
+
+    def took(at: float, seconds: float) -> float:
+        after = next((each for each in seen.evaluations if each > at), at)
+        return max(seconds, after + 0.001 - at)
+
+    durations = tuple(
+        replace(each, points=tuple((at, took(at, seconds)) for at, seconds in each.points))
+        for each in seen.scrape_durations
+    )
+    return replace(seen, scrape_durations=durations)
+
+
+@pytest.mark.parametrize(("moved", "status"), [(2, Status.HOLDS), (3, Status.UNPROVEN)])
+def test_an_evaluation_that_fell_into_a_scrape_may_lie_two_beside(moved: int, status: Status) -> None:
+    """
+    It had lost the oldest sample of its window and not got the newest: what promtool sees there it sees two later.
+    """
+    late = then(moving("pending", last=moved), moving("firing", first=moved))
+    verdict, quick = judged(error_rate_above=then(under_way, late)), judged(error_rate_above=late)
+
+    assert verdict.status is status, verdict.text()
+    assert quick.status is Status.BROKEN
 
 
 def briefly(shift: int) -> Callable[[Timeline], Timeline]:
