@@ -222,7 +222,7 @@ def _programs_of(item: pytest.Item) -> list[str]:
 
 
 def _foresee(items: Iterable[pytest.Item], contract: Contract, timelines: Mapping[str, Timeline]) -> Foreseen:
-    """What these tests would call unproven, that a second attempt may prove, and of which programs one is broken."""
+    """What these tests would call unproven, that a second attempt may prove, and what they would call broken."""
     found: dict[str, list[str]] = {}
     firm: dict[str, list[str]] = {}
     for item in items:

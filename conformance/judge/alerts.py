@@ -438,6 +438,10 @@ def _uneven(alert: AlertPromise, timeline: Timeline, span: Span, letters: Bounds
     )
 
 
+SLOWEST = 0.05
+"""The share of requests beyond the 95th percentile, the quantity of a latency alert."""
+
+
 def _seen_passed(alert: AlertPromise, timeline: Timeline, span: Span, letters: Bounds) -> float | None:
     """
     When the clients had seen a rung's quantity beyond the threshold in the window before, whichever way it is counted.
@@ -490,28 +494,22 @@ def _out_of_step(
     # A target that vanished is marked stale afterwards, with the time of its next scrape: looked at later its absence
     # began before anybody could see it. What cAdvisor tells is a housekeeping older than the scrape that brings it.
     late = interval + awoken.stale + letters.housekeeping + HAIR
-    if first is None or first > crossing + late:
-        # Before the rung one slow answer may lie beyond, at an evaluation to which a scrape was under way.
-        crossing = _crossing(alert, measured, after=max(awoken.since, span.start)) or crossing
-    if first is None or first > crossing + late:
+    # Before the rung one slow answer may lie beyond, at an evaluation to which a scrape was under way.
+    own = _crossing(alert, measured, after=max(awoken.since, span.start)) or crossing
+    if first is None or first > own + late:
         return (
             "did not become pending when its measure passed the threshold",
-            f"the measure passed it at {at(crossing)}, {_measure_text(alert, measured, span.end)}",
+            f"the measure passed it at {at(own)}, {_measure_text(alert, measured, span.end)}",
         )
     passed = _seen_passed(alert, timeline, span, letters)
-    crossing = _crossing(alert, measured, after=span.start) or crossing
-    if passed is None or crossing <= passed + letters.scrape + letters.longest_scrape + 2 * interval + HAIR:
+    if passed is None or own <= passed + letters.scrape + letters.longest_scrape + 2 * interval + HAIR:
         return None
     said = (
-        f"the clients saw it passed at {at(passed)}, the measure passed it at {at(crossing)}, which may take a scrape "
+        f"the clients saw it passed at {at(passed)}, the measure passed it at {at(own)}, which may take a scrape "
         f"of {letters.scrape:g} s, the longest scrape of {letters.longest_scrape:.3f} s and two evaluations of "
         f"{interval:g} s"
     )
-    return f"its own metric passed the threshold {crossing - passed:.2f} s after the clients had seen it passed", said
-
-
-SLOWEST = 0.05
-"""The share of requests beyond the 95th percentile, the quantity of a latency alert."""
+    return f"its own metric passed the threshold {own - passed:.2f} s after the clients had seen it passed", said
 
 
 def _too_short(letters: Bounds, span: Span, needed: float) -> str:

@@ -119,7 +119,7 @@ def misrouted(route: Route, contract: Contract, timeline: Timeline) -> Iterator[
         str(each.get("name")): tuple(key.removesuffix("_configs") for key in each if key.endswith("_configs"))
         for each in config.get("receivers") or ()
     }
-    told: set[tuple[object, ...]] = set()
+    told: set[tuple[str, ...]] = set()
     wanted = contract.receiver(route.receiver).kind
     # The receiver that the posted probes reached, whose channel or mailbox was seen.
     usual = tree.reached({"severity": route.severity or "", "cluster": timeline.cell})

@@ -25,11 +25,8 @@ def shipped(alert: AlertPromise, timeline: Timeline) -> Verdict:
     The file holds the contract's shipped form, and Prometheus says that it loaded what the file says.
     """
     clause = f"alert/{alert.name}/shipped"
-    dead = premise.deaths(timeline)
-    if dead or timeline.interrupted or timeline.troubles:
-        return unproven(
-            clause, "; ".join((*dead, *timeline.troubles, *([timeline.interrupted] if timeline.interrupted else [])))
-        )
+    if unread := _unread(timeline):
+        return unproven(clause, unread)
     if not all(arrival.ok for arrival in timeline.arrivals):
         return unproven(clause, "; ".join(arrival.detail for arrival in timeline.arrivals if not arrival.ok))
     files = _read(timeline.config.rules_shipped)
@@ -79,11 +76,8 @@ def undocumented(alerts: Sequence[AlertPromise], timeline: Timeline) -> Verdict:
     The rule files hold the documented alerts and no other, and every rule of theirs is loaded and evaluated.
     """
     clause = "alert/undocumented"
-    dead = premise.deaths(timeline)
-    if dead or timeline.interrupted or timeline.troubles:
-        return unproven(
-            clause, "; ".join((*dead, *timeline.troubles, *([timeline.interrupted] if timeline.interrupted else [])))
-        )
+    if unread := _unread(timeline):
+        return unproven(clause, unread)
     if not timeline.rules:
         return unproven(clause, "Prometheus listed no rule at all")
     documented = {each.name for each in alerts}
@@ -117,6 +111,11 @@ def undocumented(alerts: Sequence[AlertPromise], timeline: Timeline) -> Verdict:
         observations=len(written),
         reason=f"{len(written)} rules, each loaded and evaluated, and no alert that is not documented",
     )
+
+
+def _unread(timeline: Timeline) -> str:
+    """Why what was loaded could not be read for sure; empty where it could."""
+    return "; ".join(each for each in (*premise.deaths(timeline), *timeline.troubles, timeline.interrupted) if each)
 
 
 def _read(texts: Mapping[str, str]) -> dict[str, rules.RuleFile]:
