@@ -162,7 +162,7 @@ def odd(text: str, values: list[float | None], long: float) -> Chart:
     )
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(CASES)
 def test_every_chart_is_drawn_as_an_image_without_a_script(cases: list[tuple[str, list[float | None], float]]) -> None:
     """

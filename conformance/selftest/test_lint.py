@@ -347,7 +347,7 @@ def _expressions(draw: Callable[[st.SearchStrategy[str]], str]) -> str:
     return " ".join(parts)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_expressions())
 def test_the_tree_is_the_parsers_own(expression: str) -> None:
     """

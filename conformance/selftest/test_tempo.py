@@ -164,7 +164,7 @@ def _valid(expr: str) -> bool:
     return True
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_EXPRESSIONS.filter(_valid), st.sampled_from([1, 2, 30, 60]))
 def test_rewriting_divides_every_duration_and_nothing_else(expr: str, tempo: int) -> None:
     """
@@ -184,7 +184,7 @@ def test_rewriting_divides_every_duration_and_nothing_else(expr: str, tempo: int
     assert len(after.numbers()) - len(before.numbers()) == (wrapped if tempo > 1 else 0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(_EXPRESSIONS.filter(_valid))
 def test_two_steps_scale_as_one(expr: str) -> None:
     """
