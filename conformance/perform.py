@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from conformance import levels
-from conformance.judge import dashboards, premise
+from conformance.judge import dashboards, premise, recorded
 from conformance.judge.alerts import NEEDS
 from conformance.judge.mutants import MutantError
 from conformance.judge.slack import DELIVERY, timer
@@ -312,6 +312,10 @@ class Stage:
             seen = timeline(deed, _backends(cell))
             for panel in dashboards.unknown(self._contract, seen):
                 self._listener.note(f"no promise is made about the panel {panel}: it is not judged")
+            for rule in recorded.unknown(self._contract, seen) if "metrics" in deed.signals else ():
+                self._listener.note(
+                    f"no promise is made about the recording rule {rule}: what it records is not judged"
+                )
             return seen
         with ThreadPoolExecutor(max_workers=1) as beside:
             variants = beside.submit(levels.observe, cell, self._contract.logs, prefix=self._contract.metrics.prefix)
@@ -402,6 +406,9 @@ class Stage:
                 else None
             ),
             metric_names=_metric_names(self._contract),
+            recorded={
+                each.name: each.window.total_seconds() / cell.spec.tempo for each in self._contract.metrics.recorded
+            },
             memory=_bytes(cell.gateway.memory()),
             measures=measures(self._contract, cell.spec.tempo, scrape=cell.scrape_interval),
             missed_before=0.0,

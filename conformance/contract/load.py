@@ -44,6 +44,8 @@ from conformance.contract.model import (
     Promise,
     ReceiverKind,
     ReceiverPromise,
+    RecordedFigure,
+    RecordedPromise,
     Route,
     Selection,
     ServicePromise,
@@ -83,6 +85,13 @@ AGREEING = ("signals", "tiers", "tempo")
 _NO_NEED = ("nothing",)
 _OUTCOMES = ("success", "error", "refused")
 _KINDS = ("failed", "timed_out")
+_SERIES = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
+_RECORDED_UNITS = {
+    RecordedFigure.REQUEST_RATE: Unit.REQUESTS_PER_SECOND,
+    RecordedFigure.ERROR_RATE: Unit.ERRORS_PER_SECOND,
+    RecordedFigure.ERROR_SHARE: Unit.RATIO,
+    RecordedFigure.LATENCY: Unit.SECONDS,
+}
 _MIRRORED = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
 _ENDPOINTS = {
     ReceiverKind.SLACK: (re.compile(r"https?://[^\s/]+/\S*"), "https://hooks.slack.com/services"),
@@ -298,12 +307,15 @@ def _alert(entry: Reader, routing: _Routing) -> AlertPromise:
 def _metrics(document: Reader, jobs: Sequence[str]) -> Metrics:
     entries = document.sequence("metrics")
     promises = tuple(_metric(entry) for entry in entries)
+    recorded_entries = document.sequence("recorded")
+    recorded = tuple(_recorded(entry) for entry in recorded_entries)
     rest = document.mapping("undocumented")
     words = document.mapping("words")
     words.document()
     price_entries = document.sequence("prices")
     metrics = Metrics(
         promises=promises,
+        recorded=recorded,
         undocumented=Promise(level=rest.choice("level", Level), promise=rest.text("promise"), document=rest.document()),
         prefix=rest.text("prefix"),
         outcomes=words.table("status"),
@@ -312,6 +324,7 @@ def _metrics(document: Reader, jobs: Sequence[str]) -> Metrics:
     )
     document.finish()
     _distinct(entries, "name", [metric.name for metric in promises])
+    _distinct(recorded_entries, "name", [rule.clause_id for rule in recorded])
     _distinct(price_entries, "model", [price.model for price in metrics.prices])
     for key, told, known in (("status", metrics.outcomes, _OUTCOMES), ("kind", metrics.kinds, _KINDS)):
         if set(told) != set(known):
@@ -334,6 +347,33 @@ def _metric(entry: Reader) -> MetricPromise:
         source=entry.text("source"),
         buckets_beyond=entry.number("buckets_beyond") if entry.has("buckets_beyond") else None,
         ledger=entry.choice("ledger", LedgerRelation) if entry.has("ledger") else None,
+        level=entry.choice("level", Level),
+        promise=entry.text("promise"),
+        document=entry.document(),
+    )
+
+
+def _recorded(entry: Reader) -> RecordedPromise:
+    figure = entry.choice("figure", RecordedFigure)
+    if (figure is RecordedFigure.LATENCY) is not entry.has("quantile"):
+        raise entry.error("figure", f"{RecordedFigure.LATENCY} has a quantile, and nothing else has")
+    quantile = entry.number("quantile") if entry.has("quantile") else None
+    if quantile is not None and not 0 < quantile < 1:
+        raise entry.error("quantile", f"expected a number between 0 and 1, not {quantile:g}")
+    unit, wanted = entry.choice("unit", Unit), _RECORDED_UNITS[figure]
+    if unit is not wanted:
+        raise entry.error("unit", f"{figure} is in {wanted}, not in {unit}")
+    name = entry.text("name")
+    if not _SERIES.fullmatch(name):
+        raise entry.error(
+            "name", f"'{name}' is not the name of a series (letters, digits, '_' and ':', no digit first)"
+        )
+    return RecordedPromise(
+        name=name,
+        figure=figure,
+        unit=unit,
+        window=entry.duration("window"),
+        quantile=quantile,
         level=entry.choice("level", Level),
         promise=entry.text("promise"),
         document=entry.document(),

@@ -137,6 +137,17 @@ class PanelFigure(StrEnum):
     PROJECTIONS = "cost-projections"
 
 
+class RecordedFigure(StrEnum):
+    """
+    Which figure of the clients a recording rule must record, over the window that it names.
+    """
+
+    REQUEST_RATE = "request-rate"
+    ERROR_RATE = "error-rate"
+    ERROR_SHARE = "error-share"
+    LATENCY = "latency-quantile"
+
+
 QUANTITIES: Mapping[PanelFigure, tuple[str, ...]] = {
     PanelFigure.DISK: ("what was read", "what was written"),
     PanelFigure.NETWORK: ("what was received", "what was sent"),
@@ -538,6 +549,32 @@ class MetricPromise(Promise):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedPromise(Promise):
+    """
+    What a recording rule records: a figure over a window that ends at each evaluation; `quantile` is a latency's.
+    """
+
+    name: str
+    figure: RecordedFigure
+    unit: Unit
+    window: timedelta
+    quantile: float | None
+
+    @property
+    def clause_id(self) -> str:
+        return f"record/{slug(self.name)}"
+
+    def clause(self) -> Clause:
+        return Clause(
+            id=self.clause_id,
+            signal=Signal.METRICS,
+            level=self.level,
+            promise=self.promise,
+            document=self.document,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Price:
     """
     Dollars for 1 000 tokens of a model.
@@ -559,6 +596,7 @@ class Metrics:
     """
 
     promises: tuple[MetricPromise, ...]
+    recorded: tuple[RecordedPromise, ...]
     undocumented: Promise
     prefix: str
     outcomes: Mapping[str, str]
@@ -573,7 +611,8 @@ class Metrics:
             promise=self.undocumented.promise,
             document=self.undocumented.document,
         )
-        return (*(clause for each in self.promises for clause in each.clauses()), rest)
+        exposed = (clause for each in self.promises for clause in each.clauses())
+        return (*exposed, rest, *(each.clause() for each in self.recorded))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -790,6 +829,9 @@ class Contract:
 
     def metric(self, name: str) -> MetricPromise:
         return _find("metric", name, {each.name: each for each in self.metrics.promises})
+
+    def recorded(self, name: str) -> RecordedPromise:
+        return _find("recording rule", name, {each.name: each for each in self.metrics.recorded})
 
     def target(self, job: str) -> Target:
         return _find("target", job, {each.job: each for each in self.targets})

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 from conformance.contract.model import Unit
 from conformance.judge import panels, premise
-from conformance.judge.panels import ANY, OPEN, Bound, Case, Unknown
+from conformance.judge.panels import ANY, EXACT, OPEN, Bound, Case, Unknown
 from conformance.judge.verdict import Finding, broken, holds, unproven
 from fixtures.core import clock
 from fixtures.language import boards
 from fixtures.language.boards import BoardError, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from conformance.contract.model import Contract, PanelPromise
     from conformance.judge.verdict import Verdict
@@ -36,9 +36,6 @@ SHOWN = 5
 
 AMISS = 0.25
 """The share of a line's points that may lie outside of their bounds: a scrape or two of a busy machine."""
-
-EXACT = 1e-6
-"""Relative: sums of floating numbers."""
 
 _RATE = {"reqps", "ops", "rps", "wps", "iops", "cps", "eps", "mps", "none", "short", ""}
 _SCALES: Mapping[str, Mapping[str, float]] = {
@@ -325,12 +322,12 @@ def _compare(
         return
     if line is None or not any(value is not None for at, value in line.points.items() if at in bounds):
         if promise.quiet and all(bound.low <= 0 for bound in bounds.values()):
-            _note(tally, asked, name, _mean(bounds.values()))
+            _note(tally, asked, name, Bound.mean(bounds.values()))
             return
-        wanted = _mean(bounds.values())
+        wanted = Bound.mean(bounds.values())
         tally.findings.append(
             Finding(
-                expected=f"{_range(wanted)} {promise.unit} for {title}",
+                expected=f"{wanted.text()} {promise.unit} for {title}",
                 observed="the panel is empty" if line is None else "no value",
                 query=query,
                 location=where,
@@ -339,19 +336,19 @@ def _compare(
         return
     values = {at: line.points.get(at) for at in bounds}
     known = {at: value for at, value in values.items() if value is not None}
-    outside = [at for at, value in values.items() if value is None or not _within(value, bounds[at])]
+    outside = [at for at, value in values.items() if value is None or not bounds[at].holds(value)]
     mean = math.fsum(known.values()) / len(known)
-    wanted = _mean(bounds[at] for at in known)
+    wanted = Bound.mean(bounds[at] for at in known)
     tally.points += len(known)
-    if len(outside) > AMISS * len(bounds) or not _within(mean, wanted):
-        worst = max(outside or known, key=lambda at: math.inf if values[at] is None else _off(values[at], bounds[at]))
+    if len(outside) > AMISS * len(bounds) or not wanted.holds(mean):
+        worst = max(outside or known, key=lambda at: math.inf if values[at] is None else bounds[at].off(values[at]))
         value = values[worst]
         tally.findings.append(
             Finding(
-                expected=f"{_range(wanted)} {promise.unit} for {title} on average",
+                expected=f"{wanted.text()} {promise.unit} for {title} on average",
                 observed=(
                     f"{mean:.4g}; {len(outside)} of {len(bounds)} points lie outside, as at {clock.at(worst)}: "
-                    f"{'no value' if value is None else f'{value:.4g}'} where {_range(bounds[worst])} was so"
+                    f"{'no value' if value is None else f'{value:.4g}'} where {bounds[worst].text()} was so"
                 ),
                 query=query,
                 location=where,
@@ -377,7 +374,7 @@ def _note(tally: _Tally, asked: Asked, name: str, wanted: Bound, mean: float = 0
     """Keep what was so, where all values are chosen: the two phases are compared by it."""
     if all(value == boards.ALL for value in asked.values.values()):
         tally.means.setdefault(name, {})[asked.phase] = wanted
-        tally.told.append(f"{asked.phase} {plain(name) + ' ' if name else ''}{mean:.4g} of {_range(wanted)}")
+        tally.told.append(f"{asked.phase} {plain(name) + ' ' if name else ''}{mean:.4g} of {wanted.text()}")
         tally.points = max(tally.points, 1)
 
 
@@ -392,7 +389,7 @@ def _still(tally: _Tally, phases: tuple[str, str]) -> str:
         apart, slack = abs(fault.middle - calm.middle), 2 * max(calm.slack, fault.slack)
         if apart > slack and apart > 0:
             return ""
-        went = f"went from {_range(calm)} to {_range(fault)}"
+        went = f"went from {calm.text()} to {fault.text()}"
         said.append(f"{plain(name) or 'it'} {went}, no more than twice the slack ({slack:.3g})")
     return f"the world did not move enough to tell a constant: {'; '.join(said) or 'nothing was to be seen'}"
 
@@ -572,25 +569,6 @@ def _instants(asked: Asked, line: _Line | None) -> tuple[float, ...]:
 
 def _any_value(line: _Line) -> bool:
     return any(value is not None for value in line.points.values())
-
-
-def _mean(bounds: Iterable[Bound]) -> Bound:
-    known = list(bounds)
-    return Bound(low=math.fsum(b.low for b in known) / len(known), high=math.fsum(b.high for b in known) / len(known))
-
-
-def _within(value: float, bound: Bound) -> bool:
-    room = EXACT * max(abs(bound.low), abs(bound.high))
-    return bound.low - room <= value <= bound.high + room
-
-
-def _off(value: float | None, bound: Bound) -> float:
-    return math.inf if value is None else max(bound.low - value, value - bound.high)
-
-
-def _range(bound: Bound) -> str:
-    low, high = f"{bound.low:.4g}", f"{bound.high:.4g}"
-    return low if low == high else f"{low} to {high}"
 
 
 def _where(asked: Asked) -> str:

@@ -55,6 +55,9 @@ STRAYS = 4096.0
 OTHERS = 0.1
 """Real seconds: how long a query of anybody else may take."""
 
+EXACT = 1e-6
+"""Relative: sums of floating numbers."""
+
 DAY = 86400.0
 
 ANY = ""
@@ -79,6 +82,25 @@ class Bound:
     @property
     def slack(self) -> float:
         return (self.high - self.low) / 2
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies within, but for the digits that sums of floating numbers lose."""
+        room = EXACT * max(abs(self.low), abs(self.high))
+        return self.low - room <= value <= self.high + room
+
+    def off(self, value: float | None) -> float:
+        """How far outside a value lies; none at all is farther than any."""
+        return math.inf if value is None else max(self.low - value, value - self.high)
+
+    def text(self) -> str:
+        low, high = f"{self.low:.4g}", f"{self.high:.4g}"
+        return low if low == high else f"{low} to {high}"
+
+    @classmethod
+    def mean(cls, bounds: Iterable[Bound]) -> Bound:
+        """Within what the mean lies of values that each lie within one of the bounds."""
+        known = list(bounds)
+        return cls(low=math.fsum(b.low for b in known) / len(known), high=math.fsum(b.high for b in known) / len(known))
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,16 +282,16 @@ class Window:
 # --- what clients saw ---------------------------------------------------------------------------------------------
 
 
-def _flows(case: Case, requests: Iterable[Request], key: Callable[[Request], object]) -> list[Flow]:
+def flows_of(case: Case, requests: Iterable[Request], key: Callable[[Request], object]) -> list[Flow]:
     """What counts requests counts each when it is over, which is not before what it had to wait for is."""
-    waited = _waited(case)
+    waited = waited_of(case)
     parts: defaultdict[object, list[tuple[float, float, float]]] = defaultdict(list)
     for each in requests:
         parts[key(each)].append((each.sent + waited.get(each.request_id, 0.0), each.finished, 1.0))
     return [Flow.of(events) for events in parts.values()]
 
 
-def _sum(bounds: Iterable[Bound | None]) -> Bound | None:
+def sum_of(bounds: Iterable[Bound | None]) -> Bound | None:
     known = list(bounds)
     if not known:
         return Bound(low=0.0, high=0.0)
@@ -282,19 +304,19 @@ def _rates(case: Case, flows: Sequence[Flow]) -> Callable[[float], Bound | None]
     def at(instant: float) -> Bound | None:
         if case.window_of(GATEWAY, instant) is None:
             return None
-        return _sum(case.rate(flow, instant) for flow in flows)
+        return sum_of(case.rate(flow, instant) for flow in flows)
 
     return at
 
 
 def _request_rate(case: Case) -> Expected:
     answered = [each for each in case.requests if each.outcome is not Outcome.LOST]
-    return {ANY: _rates(case, _flows(case, answered, lambda each: (each.agent, each.outcome)))}
+    return {ANY: _rates(case, flows_of(case, answered, lambda each: (each.agent, each.outcome)))}
 
 
 def _error_rate(case: Case) -> Expected:
     failed = [each for each in case.requests if each.outcome is Outcome.ERROR]
-    return {ANY: _rates(case, _flows(case, failed, lambda each: each.agent))}
+    return {ANY: _rates(case, flows_of(case, failed, lambda each: each.agent))}
 
 
 def _executed(case: Case) -> list[Request]:
@@ -303,12 +325,12 @@ def _executed(case: Case) -> list[Request]:
 
 def _execution_rate(case: Case) -> Expected:
     return {
-        agent: _rates(case, _flows(case, [e for e in _executed(case) if e.agent == agent], lambda each: each.outcome))
+        agent: _rates(case, flows_of(case, [e for e in _executed(case) if e.agent == agent], lambda each: each.outcome))
         for agent in case.agents
     }
 
 
-def _waited(case: Case) -> Mapping[str, float]:
+def waited_of(case: Case) -> Mapping[str, float]:
     """
     By request: the real seconds for which the model server let it wait, so that the service cannot have been faster.
 
@@ -329,7 +351,7 @@ def _mean(case: Case, requests: Sequence[Request]) -> Callable[[float], Bound | 
 
     A service's time is a part of its client's, and no less than what it had to wait; it is counted when that is over.
     """
-    waited = _waited(case)
+    waited = waited_of(case)
     counted = {e.request_id: e.sent + waited.get(e.request_id, 0.0) for e in requests}
 
     def at(instant: float) -> Bound | None:
@@ -368,7 +390,7 @@ def _execution_time(case: Case) -> Expected:
     return {agent: _mean(case, [e for e in _executed(case) if e.agent == agent]) for agent in case.agents}
 
 
-def _share(yes: Bound, no: Bound) -> Bound:
+def share_of(yes: Bound, no: Bound) -> Bound:
     """The share of the one among both."""
     return Bound(
         low=yes.low / (yes.low + no.high) if yes.low else 0.0,
@@ -379,14 +401,14 @@ def _share(yes: Bound, no: Bound) -> Bound:
 def _success(case: Case) -> Expected:
     def of(agent: str) -> Callable[[float], Bound | None]:
         own = [e for e in _executed(case) if e.agent == agent]
-        good = _flows(case, [e for e in own if e.outcome is Outcome.SUCCESS], lambda _: 0)
-        bad = _flows(case, [e for e in own if e.outcome is Outcome.ERROR], lambda _: 0)
+        good = flows_of(case, [e for e in own if e.outcome is Outcome.SUCCESS], lambda _: 0)
+        bad = flows_of(case, [e for e in own if e.outcome is Outcome.ERROR], lambda _: 0)
 
         def at(instant: float) -> Bound | None:
-            yes, no = (_sum(case.increase(flow, instant) for flow in flows) for flows in (good, bad))
+            yes, no = (sum_of(case.increase(flow, instant) for flow in flows) for flows in (good, bad))
             if yes is None or no is None or yes.low + no.low <= 0:
                 return None
-            return _share(yes, no)
+            return share_of(yes, no)
 
         return at
 
@@ -446,7 +468,7 @@ def _bill(case: Case) -> list[tuple[Request, str, str, float, float]]:
 
 
 def _billed(case: Case, rows: Iterable[tuple[Request, str, str, float, float]], *, dollars: bool) -> list[Flow]:
-    waited = _waited(case)
+    waited = waited_of(case)
     parts: defaultdict[tuple[str, ...], list[tuple[float, float, float]]] = defaultdict(list)
     for request, model, kind, tokens, price in rows:
         # Cost has no type: prompt and completion of one request are added up.
@@ -460,7 +482,7 @@ def _increases(case: Case, flows: Sequence[Flow], times: float = 1.0) -> Callabl
     def at(instant: float) -> Bound | None:
         if case.window_of(GATEWAY, instant) is None:
             return None
-        found = _sum(case.increase(flow, instant) for flow in flows)
+        found = sum_of(case.increase(flow, instant) for flow in flows)
         return None if found is None else Bound(low=found.low * times, high=found.high * times)
 
     return at
@@ -663,7 +685,7 @@ def _cache(case: Case) -> Expected:
         yes, no = hits(instant), misses(instant)
         if yes is None or no is None or yes.low + no.low <= 0:
             return None
-        return _share(yes, no)
+        return share_of(yes, no)
 
     return {ANY: at}
 

@@ -90,6 +90,8 @@ class Deed:
     health: HealthSeen | None = None
     metric_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By scrape job: the names of the metrics that are read."""
+    recorded: Mapping[str, float] = field(default_factory=dict)
+    """The series that rules record and that are read, each with the real seconds that its rule looks back."""
     memory: float | None = None
     """What the gateway's process occupied at the end, in bytes."""
     sent: tuple[SentSpan, ...] = ()
@@ -173,6 +175,7 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
                     upstream_secret=backends.upstream_secret,
                     tenant=deed.cell,
                     names=deed.metric_names,
+                    recorded=deed.recorded,
                     start=start,
                     end=end,
                     memory=deed.memory,

@@ -33,6 +33,9 @@ SCRAPERS = {
 }
 """What each kind of scraper says that it accepts."""
 
+GATEWAY = "osmen_gateway"
+"""The job whose counters rules record."""
+
 LARGEST = 8 * 1024 * 1024
 """Bytes of a metrics page that are read."""
 
@@ -50,12 +53,15 @@ def observe(
     upstream_secret: str,
     tenant: str,
     names: Mapping[str, Sequence[str]],
+    recorded: Mapping[str, float],
     start: float,
     end: float,
     memory: float | None = None,
 ) -> MetricsSeen:
     """
     Everything about the metrics of one service; `names` are the names of interest by scrape job.
+
+    `recorded` are the series that rules record, each with the real seconds that its rule looks back.
 
     What does not answer is told in `troubles` and leaves its part empty.
     """
@@ -94,6 +100,12 @@ def observe(
                 lambda selector=selector: _tracks(prometheus, selector, start, end),  # type: ignore[misc]
                 [],
             )
+    unread: list[Track] | None = None
+    unscraped: list[Track] = []
+    selector = f'{{__name__=~"{"|".join(recorded)}"}}'
+    kept = asking("prometheus", lambda: _tracks(prometheus, selector, start, end), unread)
+    since, up = start - max(recorded.values(), default=0.0), f'up{{job="{GATEWAY}"}}'
+    scrapes = asking("prometheus", lambda: _tracks(prometheus, up, since, end), unscraped)
     with Client(f"upstream of {tenant}", upstream) as client:
         none: tuple[Billed, ...] = ()
         served = asking("upstream", lambda: billed(client, tenant, upstream_secret), none)
@@ -101,6 +113,8 @@ def observe(
         pages=found,
         last=tuple(last),
         tracks=tuple(tracks),
+        recorded=None if kept is None else tuple(kept),
+        scraped=tuple(sorted(at for each in scrapes for at, value in each.points if value == 1)),
         counts=counts,
         types=types,
         billed=served,

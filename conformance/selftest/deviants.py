@@ -1071,6 +1071,7 @@ ELSEWHERE: Mapping[str, str] = {
     "probe/*": "test_judge_health.py",
     "uptime/*": "test_judge_health.py",
     "metric/*": "test_judge_metrics.py",
+    "record/*": "test_judge_recorded.py",
     "trace/*": "test_judge_traces.py",
     "log/level/*": "test_judge_levels.py",
     "log/*": "test_judge_logs.py",

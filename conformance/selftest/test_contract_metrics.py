@@ -33,8 +33,8 @@ def test_every_listed_metric_is_promised(shipped: Contract) -> None:
 
     assert (len(own), len(promises) - len(own)) == (OF_THE_GATEWAY, OF_ITS_CONTAINER)
     assert {each.ledger for each in own} == set(LedgerRelation)
-    assert len(clauses) == 2 * len(promises) + OF_THE_GATEWAY + 1
-    assert clauses[-1] == "metric/undocumented"
+    assert len(clauses) == 2 * len(promises) + OF_THE_GATEWAY + 1 + len(shipped.metrics.recorded)
+    assert clauses[-len(shipped.metrics.recorded) - 1] == "metric/undocumented"
 
 
 def test_a_clause_says_what_is_promised(shipped: Contract) -> None:
@@ -77,6 +77,30 @@ def test_an_unknown_metric_is_answered_with_the_near_miss(shipped: Contract) -> 
             "source: doker",
             "metrics[10].source: there is no target 'doker'; did you mean 'docker'",
             id="a source that is none",
+        ),
+        pytest.param(
+            "    quantile: 0.95\n",
+            "",
+            "recorded[3].figure: latency-quantile has a quantile, and nothing else has",
+            id="a latency without a quantile",
+        ),
+        pytest.param(
+            "quantile: 0.95",
+            "quantile: 95",
+            "recorded[3].quantile: expected a number between 0 and 1, not 95",
+            id="a quantile in percent",
+        ),
+        pytest.param(
+            "figure: error-share\n    unit: ratio",
+            "figure: error-share\n    unit: errors/s",
+            "recorded[2].unit: error-share is in ratio, not in errors/s",
+            id="a share per second",
+        ),
+        pytest.param(
+            "name: osmen:errors:rate5m",
+            "name: osmen errors",
+            "recorded[1].name: 'osmen errors' is not the name of a series",
+            id="no name of a series",
         ),
         pytest.param("type: gauge", "type: gauges", "did you mean 'gauge'", id="a type that is none"),
         pytest.param("ledger: requests", "ledger: request", "did you mean 'requests'", id="a relation that is none"),

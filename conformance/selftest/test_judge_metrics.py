@@ -665,7 +665,7 @@ DEVIANTS = (
         {WORKING_SET},
         "at most",
     ),
-    Deviant("usage above the limit", lambda: tracked(USAGE, lambda *_: 2.0**31), {USAGE}, "at most 1073741824"),
+    Deviant("usage above the limit", lambda: tracked(USAGE, lambda *_: 2.0**31), {USAGE}, "at most 100663296"),
     Deviant("no disk in use", lambda: tracked(FS_USAGE, lambda *_: 0.0), {FS_USAGE}, "something in use"),
     Deviant("writes that fall", lambda: tracked(FS_WRITES, lambda at, _: 2e9 - at), {FS_WRITES}, "only grow"),
     Deviant("bytes below zero", lambda: tracked(RECEIVED, lambda *_: -1.0), {RECEIVED}, "from 0 on"),

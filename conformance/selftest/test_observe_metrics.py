@@ -245,6 +245,7 @@ def observe(prometheus: Prometheus, *, gateway: bytes = b"a 1\n", upstream: obje
             upstream_secret="secret",
             tenant="steady",
             names=NAMES,
+            recorded={"osmen:errors:rate5m": 5.0},
             start=0.0,
             end=2.0,
         )

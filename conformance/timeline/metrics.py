@@ -89,12 +89,16 @@ class MetricsSeen:
     Everything seen; what could not be read is in the troubles, by what was asked: `page`, `prometheus`, `upstream`.
 
     `last` has the newest value of each series of the documented names, `tracks` the raw samples of the gauges and of
-    the containers' metrics over the run. `counts` has the series by job and name, `types` the metadata by job and name.
+    the containers' metrics over the run, `recorded` those of what rules record (None where they were not read) and
+    `scraped` when the service was scraped with success (Unix seconds), from a rule's longest window before the run on.
+    `counts` has the series by job and name, `types` the metadata by job and name.
     """
 
     pages: tuple[Page, ...] = ()
     last: tuple[Track, ...] = ()
     tracks: tuple[Track, ...] = ()
+    recorded: tuple[Track, ...] | None = None
+    scraped: tuple[float, ...] = ()
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     billed: tuple[Billed, ...] = ()
