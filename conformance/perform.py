@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from conformance import levels
@@ -185,7 +186,10 @@ class Stage:
             name=name,
             tempo=tempo,
             jobs=program.jobs,
-            gateway=program.gateway,
+            gateway={
+                name: f"{value.total_seconds() / tempo:g}" if isinstance(value, timedelta) else value
+                for name, value in program.gateway.items()
+            },
             owns=program.owns,
             max_connections=program.max_connections,
             discovered=program.discovered,

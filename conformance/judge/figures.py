@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from conformance.contract.model import LedgerRelation
@@ -48,11 +49,15 @@ CLEARLY = 1.25
 Key = tuple[str, ...]
 
 
+NOBODY = "(no such agent)"
+"""What the agents are called here that there are not: how a service calls them is not said anywhere."""
+
+
 class _Unknown(Exception):
     """Something that the comparison rests on is not known; the sentence says what."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class _Case:
     """What a judge is given; `seen` and `page` are what the premises hold to be there."""
 
@@ -69,6 +74,18 @@ class _Case:
     @property
     def requests(self) -> tuple[Request, ...]:
         return self.timeline.ledger.requests
+
+    @cached_property
+    def nobody(self) -> set[str]:
+        return form.nobody(self.requests)
+
+    @cached_property
+    def agents(self) -> set[str]:
+        return {each.agent for each in self.requests} - self.nobody
+
+    def called(self, label: str, value: str) -> str:
+        """The value of a label, where it is an agent that there is."""
+        return NOBODY if label == "agent" and self.nobody and value not in self.agents else value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,10 +195,10 @@ def _equal(case: _Case, amounts: Sequence[_Amount]) -> Verdict:
     labels = [label for label in case.promise.labels if label not in unknown and label in common]
     expected: defaultdict[Key, list[float]] = defaultdict(list)
     for each in amounts:
-        expected[tuple(str(each.labels[label]) for label in labels)].append(each.much)
+        expected[tuple(case.called(label, str(each.labels[label])) for label in labels)].append(each.much)
     observed: defaultdict[Key, list[float]] = defaultdict(list)
     for sample in samples:
-        observed[tuple(sample.labels[label] for label in labels)].append(sample.value)
+        observed[tuple(case.called(label, sample.labels[label]) for label in labels)].append(sample.value)
     findings = []
     for key in sorted({*expected, *observed}):
         wanted, has = math.fsum(expected.get(key, ())), math.fsum(observed.get(key, ()))
@@ -239,11 +256,14 @@ def _durations(case: _Case, requests: Sequence[Request]) -> Verdict:
     if not slow or math.fsum(slow) < CLEARLY * beside:
         waits = f"{len(slow)} had to wait and took {math.fsum(slow):.3f} s, as many others {beside:.3f} s"
         raise _Unknown(f"no request was slow enough to tell by: {waits if slow else 'none had to wait'}")
-    agents = {each.agent for each in requests} | {dict(labels)["agent"] for labels in buckets}
+    agents = {case.called("agent", each.agent) for each in requests}
+    agents |= {case.called("agent", dict(labels)["agent"]) for labels in buckets}
     findings = [
         finding
         for agent in sorted(agents)
-        for finding in _of_agent(case, agent, [each.latency for each in requests if each.agent == agent])
+        for finding in _of_agent(
+            case, agent, [each.latency for each in requests if case.called("agent", each.agent) == agent]
+        )
     ]
     findings += _waiting(case, slow, plain, beside)
     if findings:
@@ -274,13 +294,15 @@ def _longer_half(latencies: Sequence[float]) -> float:
 
 def _of_agent(case: _Case, agent: str, latencies: Sequence[float]) -> Iterator[Finding]:
     """The count is that of the requests, and no duration is longer than its client saw it."""
-    name, where = case.promise.name, f'agent="{agent}"'
+    name = case.promise.name
+    where = f'agent!~"{"|".join(sorted(case.agents))}"' if agent == NOBODY else f'agent="{agent}"'
     most = [latency * (1 + CLOCKS) * case.timeline.tempo for latency in latencies]
     clients = f"{len(most)} requests, mean {math.fsum(most) / max(1, len(most)):.3f} s"
     because = "a service's time is part of its client's"
 
     def value(part: str) -> float:
-        return math.fsum(s.value for s in case.page.named(f"{name}{part}") if s.labels.get("agent") == agent)
+        samples = case.page.named(f"{name}{part}")
+        return math.fsum(s.value for s in samples if case.called("agent", s.labels.get("agent", "")) == agent)
 
     if value("_count") != len(most):
         query = f"{name}_count{{{where}}}"

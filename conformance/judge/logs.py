@@ -358,7 +358,8 @@ def _compared(timeline: Timeline, seen: LogsSeen) -> tuple[_Faults, dict[Outcome
                 continue
             faults.add(kind, expected, f"{observed} for {name}", text[:SHOWN])
         duration = _seconds(record, timeline.tempo)
-        if duration is not None and request.latency > 0:
+        # What is refused at the door takes its service next to no time.
+        if duration is not None and request.latency > 0 and request.outcome is not Outcome.REFUSED:
             durations[request.outcome].append(duration / request.latency)
     sent = {request.request_id for request in timeline.ledger.requests}
     for name, lines in {**written, **kept}.items():
@@ -419,8 +420,9 @@ def _disagreements(timeline: Timeline, request: Request, record: Mapping[str, An
         expected = "status success" if succeeded else "a status that says the failure"
         yield "another outcome", f"{expected} (HTTP {request.status})", _shown(record["status"])
     level = str(record.get("level")).upper()
-    if not refused and "level" in record and (level in FAILURE_LEVELS) is succeeded:
-        expected = "a level below ERROR" if succeeded else f"level {' or '.join(FAILURE_LEVELS)}"
+    sound = succeeded or refused
+    if "level" in record and (level in FAILURE_LEVELS) is sound:
+        expected = "a level below ERROR" if sound else f"level {' or '.join(FAILURE_LEVELS)}"
         yield "another level than its outcome's", expected, _shown(record["level"])
     yield from _lasted(timeline, request, record)
     instant = _instant(record.get("timestamp"))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from conformance.judge.verdict import Verdict
     from conformance.timeline.metrics import MetricsSeen, Page, Sample, Track
     from conformance.timeline.model import Timeline
+    from fixtures.load.ledger import Request
 
 GATEWAY = "osmen_gateway"
 """The job whose page the suite reads itself."""
@@ -313,6 +314,7 @@ def _bounded(promise: MetricPromise, page: Page, samples: Sequence[Sample], time
         "a user's id": {request.user for request in timeline.ledger.requests},
         "a request's id": {request.request_id for request in timeline.ledger.requests},
         "a trace's id": {request.trace_id for request in timeline.ledger.requests},
+        "what a client wrote for an agent": nobody(timeline.ledger.requests),
     }
     for label, found in values.items():
         for what, known in ids.items():
@@ -331,6 +333,13 @@ def _bounded(promise: MetricPromise, page: Page, samples: Sequence[Sample], time
             yield Finding(
                 expected="as many series as its labels have kinds of values", observed=f"{count} series", query=name
             )
+
+
+def nobody(requests: Sequence[Request]) -> set[str]:
+    """The agents that clients asked for and that there are not: whatever was asked of them was refused."""
+    return {each.agent for each in requests if each.outcome is Outcome.REFUSED} - {
+        each.agent for each in requests if each.outcome is not Outcome.REFUSED
+    }
 
 
 def _numbers(promise: MetricPromise, samples: Sequence[Sample]) -> Iterator[Finding]:

@@ -215,7 +215,8 @@ def _answered(case: Case) -> list[Request]:
 
 
 def _rate(case: Case, requests: Iterable[Request], instant: float) -> Bound | None:
-    flows = panels.flows_of(case, requests, lambda each: (each.agent, each.outcome))
+    nobody = form.nobody(case.requests)
+    flows = panels.flows_of(case, requests, lambda each: ("" if each.agent in nobody else each.agent, each.outcome))
     return panels.sum_of(case.rate(flow, instant) for flow in flows)
 
 

@@ -1,7 +1,8 @@
 """
 What every steady test judges: plain load, failures that page nobody, slow answers that page nobody, fewer users.
 
-A fifth of the calls fail for four minutes: two errors a minute, a third of the alert's threshold. Then two of three
+A fifth of the calls fail for four minutes: two errors a minute, a third of the alert's threshold. One call of forty
+hangs meanwhile until the gateway gives it up. Then two of three
 calls wait eight seconds, two less than the alert's threshold. At last only three users are left for longer than the
 five minutes after which a user counts as gone.
 """
@@ -21,20 +22,28 @@ SHARES = {"daily_brief": 5, "librarian": 3, "focus_guardrails": 2, "boot_hardeni
 ROUND = (0, 1, 0, 2, 0, 1, 3, 0, 2, 1, 0)
 """The agents of a round, by their place in SHARES."""
 
-LOAD = Steady(rps=1 / 6, agents=tuple(tuple(SHARES)[place] for place in ROUND))
-"""Ten requests a minute; at tempo 60 ten a second."""
+LOAD = Steady(rps=1 / 6, agents=tuple(tuple(SHARES)[place] for place in ROUND), mistaken=20)
+"""Ten requests a minute, at tempo 60 ten a second; one of twenty is its client's mistake, which nobody is paged for."""
+
+PATIENCE = timedelta(seconds=30)
+"""How long the gateway waits for the model server."""
+
+FAILING = ServerErrors(share=0.2, hanging=1 / 40)
 
 STEADY = Program(
     name="steady",
     phases=(
         Phase(name="calm", load=LOAD, lasts=timedelta(minutes=6)),
-        Phase(name="failures", load=LOAD, lasts=timedelta(minutes=4), faults=(ServerErrors(share=0.2),)),
+        Phase(
+            name="failures", load=LOAD, lasts=timedelta(minutes=4), faults=(ServerErrors(share=0.2, hanging=1 / 40),)
+        ),
         # Eleven in a round: two of each three calls meet every agent, as does each fifth.
         Phase(name="slow", load=LOAD, lasts=timedelta(minutes=3), faults=(SlowAnswers(share=2 / 3, seconds=8),)),
         Phase(name="after", load=replace(LOAD, users=3), lasts=timedelta(minutes=7)),
     ),
     jobs=frozenset({"osmen_gateway", "osmen_postgres", "osmen_redis", "docker"}),
     needs=frozenset({"upstream", "postgres", "redis"}),
+    gateway={"UPSTREAM_TIMEOUT": PATIENCE},
     # Of these it is judged that they answer and what they expose, not how fast it moves.
     slower=dict.fromkeys(("osmen_postgres", "osmen_redis", "docker"), 30.0),
     signals=frozenset({"metrics", "logs", "traces", "levels"}),
