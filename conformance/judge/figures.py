@@ -213,7 +213,12 @@ def _equal(case: _Case, amounts: Sequence[_Amount]) -> Verdict:
         all_of_it = f"{wanted:.12g} {case.promise.unit} in total"
         total = Finding(expected=all_of_it, observed=f"{has:.12g}", clients=_clients(case))
         return broken(
-            case.clause, "does not count what happened", total, *findings[: form.SHOWN], observations=len(amounts)
+            case.clause,
+            "does not count what happened",
+            total,
+            *findings[: form.SHOWN],
+            observations=len(amounts),
+            lasting=True,
         )
     untold = f"; {', '.join(sorted(unknown))} cannot be told" if unknown else ""
     reason = f"{has:.12g} {case.promise.unit}{by}, as counted outside{untold}"

@@ -113,14 +113,19 @@ def exposed(promise: MetricPromise, metrics: Metrics, timeline: Timeline) -> Ver
         )
         return broken(clause, "is not exposed", finding)
     samples = own(promise, page)
-    found = [
+    shown = [
         *_labels(promise, samples),
         *_bounded(promise, page, samples, timeline),
         *_numbers(promise, samples),
-        *_kept(promise, page, samples, seen, timeline),
     ]
-    if found:
-        return broken(clause, "is not exposed as documented", *found[: 2 * SHOWN], observations=len(samples))
+    if found := [*shown, *_kept(promise, page, samples, seen, timeline)]:
+        return broken(
+            clause,
+            "is not exposed as documented",
+            *found[: 2 * SHOWN],
+            observations=len(samples),
+            lasting=bool(shown),
+        )
     at = [track for track in seen.last if base(promise, track.name)]
     reason = f"{len(samples)} series on the page, {len(at)} in Prometheus"
     return holds(clause, observations=min(len(samples), len(at)), reason=reason)

@@ -62,7 +62,7 @@ class Verdict:
     `observations` counts what the status rests on; a `holds` that rests on nothing cannot be made.
 
     `about` names the programs that it rests on, where they are fewer than those of its test. What is `lasting` no
-    second attempt would find otherwise.
+    second attempt would find otherwise, and no machine is too busy to tell.
     """
 
     clause: str
@@ -114,10 +114,15 @@ def holds(clause: str, *, observations: int, reason: str = "") -> Verdict:
     return Verdict(clause=clause, status=Status.HOLDS, reason=reason, observations=observations)
 
 
-def broken(clause: str, reason: str, *findings: Finding, observations: int = 1) -> Verdict:
+def broken(clause: str, reason: str, *findings: Finding, observations: int = 1, lasting: bool = False) -> Verdict:
     """The premises were met and something else than promised was observed."""
     return Verdict(
-        clause=clause, status=Status.BROKEN, reason=reason, findings=tuple(findings), observations=observations
+        clause=clause,
+        status=Status.BROKEN,
+        reason=reason,
+        findings=tuple(findings),
+        observations=observations,
+        lasting=lasting,
     )
 
 

@@ -400,11 +400,12 @@ def test_what_is_broken_on_a_machine_with_nothing_left_is_unproven(share: float 
 
 def test_nothing_excuses_what_was_shipped_and_nothing_holds_for_it() -> None:
     """
-    A rule is read and not measured; and what is unproven or holds stays what it is.
+    A rule is read and not measured, a sum is wrong at any speed; and what is unproven or holds stays what it is.
     """
     full = used(timelines()["steady"], 1.0)
     others = [
         broken("alert/HighErrorRate/shipped", "is another rule", observations=1),
+        broken("metric/osmen_errors_total/ledger", "does not count what happened", observations=1, lasting=True),
         unproven("alert/HighErrorRate/for", "a premise failed"),
         holds("alert/HighErrorRate/for", observations=3),
     ]

@@ -148,6 +148,11 @@ def failing(text: str) -> bool:
     return '"status":"error"' in text
 
 
+def refused(text: str) -> bool:
+    """Whether a line tells that a client's mistake was refused."""
+    return '"rejected"' in text and is_end(text)
+
+
 def instead(only: Callable[[str], bool], made: Callable[[str], Texts], **where: bool) -> Timeline:
     return lines(lambda text: made(text) if only(text) else text, **where)
 
@@ -416,7 +421,7 @@ DEVIANTS = [
     ),
     # log/ledger
     deviant("a line missing", lambda: instead(of(FIRST), lambda _: None), LEDGER, "a request without its line"),
-    deviant("no failure logged", lambda: instead(failing, lambda _: None), LEDGER, "without its line, 8 times"),
+    deviant("no failure logged", lambda: instead(failing, lambda _: None), LEDGER, "without its line, 9 times"),
     deviant(
         "nothing logged",
         lambda: lines(lambda text: None if is_end(text) else text),
@@ -468,6 +473,9 @@ DEVIANTS = [
     ),
     deviant("no outcome", lambda: records(fields(status=None), only=of(FIRST)), LEDGER, "another outcome"),
     deviant("a failure at INFO", lambda: records(fields(level="INFO"), only=failing), LEDGER, "another level"),
+    deviant(
+        "a mistake of a client at ERROR", lambda: records(fields(level="ERROR"), only=refused), LEDGER, "another level"
+    ),
     deviant("a success at ERROR", lambda: records(fields(level="ERROR"), only=of(FIRST)), LEDGER, "another level"),
     deviant("another user", lambda: records(fields(user_id="user999"), only=of(FIRST)), LEDGER, "another user_id"),
     deviant("another agent", lambda: records(fields(agent="librarian_2"), only=of(FIRST)), LEDGER, "another agent"),
@@ -548,7 +556,7 @@ DEVIANTS = [
         ERRORS,
         "nobody planted",
     ),
-    deviant("errors misses a line of the run", lambda: reply("errors", RUN, lines=()), ERRORS, "misses 8"),
+    deviant("errors misses a line of the run", lambda: reply("errors", RUN, lines=()), ERRORS, "misses 9"),
     deviant(
         "errors finds the run's others",
         lambda: reply("errors", RUN, lines=tuple(each.text for each in logs().kept)),
@@ -566,7 +574,7 @@ DEVIANTS = [
     deviant(
         "agent finds an access line", lambda: found("agent", everything, "an access line"), AGENT, "an access line"
     ),
-    deviant("agent misses the run's lines", lambda: reply("agent", RUN, lines=()), AGENT, "misses 50"),
+    deviant("agent misses the run's lines", lambda: reply("agent", RUN, lines=()), AGENT, "misses 88"),
     deviant("slow finds nothing", lambda: reply("slow", lines=()), SLOW, "misses 4"),
     deviant("slow finds 5000 ms", lambda: found("slow", everything, "INFO of exactly 5000 ms"), SLOW, "exactly 5000"),
     deviant("slow misses 5001 ms", lambda: found("slow", lambda text: ":5001" not in text), SLOW, "INFO of 5001 ms"),
@@ -579,7 +587,7 @@ DEVIANTS = [
         "a traceback",
     ),
     deviant("slow finds seconds", lambda: found("slow", everything, "INFO of 2341 ms by daily_brief"), SLOW, "2341"),
-    deviant("slow misses the run's lines", lambda: reply("slow", RUN, lines=()), SLOW, "misses 10"),
+    deviant("slow misses the run's lines", lambda: reply("slow", RUN, lines=()), SLOW, "misses 20"),
     deviant("a rate of two series", lambda: reply("error-rate", values=(0.01, 0.01)), RATE, "2 series"),
     deviant("a rate of none", lambda: reply("error-rate", values=()), RATE, "0 series: nothing"),
     deviant("no rate where no error was", lambda: reply("error-rate", QUIET, values=()), RATE, "0 series: nothing"),
@@ -589,7 +597,7 @@ DEVIANTS = [
     deviant("a count for a rate", lambda: reply("error-rate", values=(6.0,)), RATE, "6.000000"),
     deviant("a ratio for a rate", lambda: reply("error-rate", values=(6 / 32,)), RATE, "0.187500"),
     deviant("a rate of another window", lambda: reply("error-rate", values=(6 / 60,)), RATE, "0.100000"),
-    deviant("a rate beside the run's", lambda: reply("error-rate", RUN, values=(7 / 300,)), RATE, "8 of the run's own"),
+    deviant("a rate beside the run's", lambda: reply("error-rate", RUN, values=(7 / 300,)), RATE, "9 of the run's own"),
     *(
         deviant(
             f"{name} refused",

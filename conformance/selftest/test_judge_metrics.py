@@ -166,6 +166,12 @@ def every(name: str, value: Callable[[Sample], float]) -> Callable[[list[Sample]
     return lambda samples: [replace(s, written=repr(value(s))) if s.name == name else s for s in samples]
 
 
+def asked_for(labels: dict[str, str]) -> dict[str, str]:
+    """The agent that there is not, as its client called it."""
+    asked = min(metrics.nobody(recorded().ledger.requests))
+    return labels | {"agent": asked} if labels.get("agent") == "unknown" else labels
+
+
 def relabelled(name: str, change: Callable[[dict[str, str]], dict[str, str]]) -> Callable[[list[Sample]], list[Sample]]:
     """Other labels of one name and its parts; series that become one are added up."""
 
@@ -510,7 +516,48 @@ DEVIANTS = (
         "one error twice",
         lambda: bent(samples=every(ERRORS, lambda s: s.value + (s.value > 0 and s.labels["agent"] == "librarian"))),
         {f"{ERRORS}/ledger"},
-        "8 errors in total",
+        "9 errors in total",
+    ),
+    Deviant(
+        "what is given up not counted",
+        lambda: bent(samples=every(ERRORS, lambda s: s.value * (s.labels["kind"] != "timeout"))),
+        {f"{ERRORS}/ledger"},
+        "kind='timeout'",
+    ),
+    Deviant(
+        "a client's mistake counted as an error",
+        lambda: bent(
+            samples=every(
+                ERRORS, lambda s: s.value + (s.labels["agent"] == "librarian" and s.labels["kind"] == "internal")
+            )
+        ),
+        {f"{ERRORS}/ledger"},
+        "9 errors in total",
+    ),
+    Deviant(
+        "a client's mistake not counted",
+        lambda: bent(samples=every(REQUESTS, lambda s: s.value * (s.labels["agent"] != "unknown"))),
+        {f"{REQUESTS}/ledger"},
+        "agent='(no such agent)', status='rejected'",
+    ),
+    Deviant(
+        "whatever a client writes is a label",
+        lambda: bent(samples=relabelled(REQUESTS, asked_for)),
+        {REQUESTS},
+        "is what a client wrote for an agent",
+    ),
+    Deviant(
+        "mistakes without a duration",
+        lambda: bent(
+            samples=lambda samples: [
+                replace(each, written="0.0")
+                if each.labels.get("agent") == "unknown" and each.name.startswith(DURATION)
+                else each
+                for each in samples
+            ]
+        ),
+        {f"{DURATION}/ledger"},
+        "5 durations",
     ),
     Deviant(
         "tokens of the prompt only",
@@ -1006,3 +1053,16 @@ def test_ten_thousand_requests_are_judged() -> None:
     assert len(run.ledger) == 10_000
     assert Counter(verdict.status for verdict in verdicts.values())[Status.BROKEN] == 0
     assert all(verdicts[f"{name}/ledger"].status is Status.HOLDS for name in (REQUESTS, ERRORS, TOKENS, COST, DURATION))
+
+
+def test_no_machine_is_too_busy_to_tell_a_wrong_sum() -> None:
+    """
+    What is counted wrongly when all is over, or exposed under a label of the clients' own, is so at any speed.
+    """
+    counted = judged(bent(samples=every(ERRORS, lambda s: s.value + 1)))[f"{ERRORS}/ledger"]
+    labelled = judged(bent(samples=relabelled(REQUESTS, asked_for)))[REQUESTS]
+    kept = judged(replace(recorded(), metrics=replace(seen(), last=seen().last[:1])))
+
+    assert (counted.status, counted.lasting) == (Status.BROKEN, True)
+    assert (labelled.status, labelled.lasting) == (Status.BROKEN, True)
+    assert not any(each.lasting for each in kept.values())

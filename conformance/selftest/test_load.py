@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -19,7 +20,7 @@ from fixtures.core.journal import Journal
 from fixtures.faults.program import Phase, Program, ProgramError
 from fixtures.faults.run import Performance, all_of
 from fixtures.load.ledger import Ledger, Outcome, Request, quantile
-from fixtures.load.profile import IDLE, Steady
+from fixtures.load.profile import AGENTS, IDLE, Steady
 from fixtures.load.runner import Load, outcome_of
 from fixtures.stack.component import StackError
 
@@ -37,9 +38,11 @@ class Service:
     def __init__(self, status: int = 200, stalls: float = 0.0, body: str = '{"tokens_used": 7}') -> None:
         self.status, self.stalls, self.body = status, stalls, body
         self.heard: list[web.Request] = []
+        self.asked: list[str] = []
 
     async def _execute(self, request: web.Request) -> web.Response:
         self.heard.append(request)
+        self.asked.append(await request.text())
         if self.stalls:
             await wait.reach(clock.mono() + self.stalls)
         return web.Response(status=self.status, text=self.body)
@@ -72,6 +75,22 @@ async def test_a_load_sends_exactly_its_share_evenly_to_each_agent_and_user() ->
     assert set(Counter(each.agent for each in ledger.requests).values()) == {5}
     assert len({each.user for each in ledger.requests}) == 2
     assert set(slots) == {0.01}
+
+
+@pytest.mark.asyncio
+async def test_clients_make_mistakes_evenly_and_of_each_kind_in_turn() -> None:
+    """
+    Of twenty requests each fifth: an agent that there is not under a name of its own, a body that asks nothing.
+    """
+    service = Service()
+    ledger = await sent(service, replace(LOAD, mistaken=5))
+    strange = {n: each.agent for n, each in enumerate(ledger.requests) if each.agent not in AGENTS}
+    heard = zip(service.heard, service.asked, strict=True)
+    empty = {request.headers["X-Request-ID"] for request, body in heard if "input" not in json.loads(body)}
+
+    assert list(strange) == [4, 14]
+    assert len(set(strange.values())) == 2
+    assert empty == {ledger.requests[n].request_id for n in (9, 19)}
 
 
 @pytest.mark.asyncio
