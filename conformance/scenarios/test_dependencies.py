@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.judge import health
+from conformance.judge import figures, health, targets
 from conformance.judge.health import Absence, Manner
 from fixtures.faults.dependencies import Paused, Stopped
 from fixtures.faults.program import Phase, Program
@@ -59,10 +59,12 @@ TAKEN = Program(
     owns=frozenset(DEPENDENCIES),
     # Shorter than the documented wait of a probe, so that what hung on the database is over when it is.
     gateway={"DATABASE_TIMEOUT": "0.5"},
-    signals=frozenset({"health"}),
+    signals=frozenset({"health", "metrics"}),
 )
 
 PROBES = ("live", "ready")
+
+COUNTERS = ("osmen_requests_total", "osmen_errors_total", "osmen_agent_executions_total")
 
 pytestmark = pytest.mark.program(TAKEN)
 
@@ -130,3 +132,29 @@ def test_an_outside_prober_sees_what_the_service_says(
     The blackbox exporter finds the gateway up and down when it says so itself.
     """
     prove(health.uptime(contract.health, timelines["dependencies"], away=AWAY))
+
+
+@pytest.mark.covers("target/osmen_gateway")
+def test_the_gateway_tells_its_metrics_whatever_is_away(
+    contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
+) -> None:
+    """
+    Who is paged for a gateway that is down finds one that is down, and not a database.
+    """
+    prove(targets.up(contract.target("osmen_gateway"), timelines["dependencies"]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, id=f"metric/{name}/ledger", marks=pytest.mark.covers(f"metric/{name}/ledger"))
+        for name in COUNTERS
+    ],
+)
+def test_what_a_dependency_makes_fail_is_counted(
+    name: str, contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
+) -> None:
+    """
+    Requests that fail because the database is away count as errors, as do those that the model server fails.
+    """
+    prove(figures.agrees(contract.metric(name), contract.metrics, timelines["dependencies"]))
