@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from statistics import median
 from typing import TYPE_CHECKING
 
-from conformance.contract.model import Unit
+from conformance.contract.model import PanelFigure, Unit
 from conformance.judge import panels, premise
 from conformance.judge.panels import ANY, EXACT, OPEN, Bound, Case, Unknown
 from conformance.judge.verdict import Finding, broken, holds, unproven
 from fixtures.core import clock
 from fixtures.language import boards
 from fixtures.language.boards import BoardError, plain
+from fixtures.language.durations import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from conformance.judge.verdict import Verdict
     from conformance.timeline.boards import Asked, BoardsSeen, Shown
     from conformance.timeline.model import Timeline
-    from fixtures.language.boards import Panel, Target
+    from fixtures.language.boards import Board, Panel, Target
     from fixtures.language.json_text import Json
 
 SHOWN = 5
@@ -36,6 +37,18 @@ SHOWN = 5
 
 AMISS = 0.25
 """The share of a line's points that may lie outside of their bounds: a scrape or two of a busy machine."""
+
+COARSE = 4
+"""Scrape intervals that may lie between two points of a line: Grafana's own least window of a rate."""
+
+_TOTALS = {
+    PanelFigure.TOKENS,
+    PanelFigure.COST,
+    PanelFigure.COST_BY_AGENT,
+    PanelFigure.PROJECTIONS,
+    PanelFigure.ERROR_LINES,
+}
+"""Figures of a whole range: where one is drawn in parts it is no less right in long ones."""
 
 _RATE = {"reqps", "ops", "rps", "wps", "iops", "cps", "eps", "mps", "none", "short", ""}
 _SCALES: Mapping[str, Mapping[str, float]] = {
@@ -87,22 +100,57 @@ _KINDS: Mapping[Unit, tuple[str, ...]] = {
     Unit.DOLLARS: ("dollars",),
 }
 
+_MOVING = ("stacking", "transform")
+"""What draws a line elsewhere than at its values: on top of others, or upside down."""
+
 _IGNORED = {"sortBy", "merge", "limit"}
 """Transformations that change no value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Line:
-    """A line as it is drawn: how it is called, its points in the document's unit."""
+class _End:
+    """Where a line's axis ends, in the document's unit: what is written, and at which place."""
+
+    value: float
+    text: str
+    location: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Style:
+    """How a line is drawn: under which name, on which axis; an end that values move, or that is not known, is none."""
 
     name: str
+    least: _End | None
+    most: _End | None
+
+    def cuts(self, value: float, bound: Bound) -> _End | None:
+        """The end beyond which a value lies that had to lie beyond it; a hair is not seen."""
+        least, most = self.least, self.most
+        if most is not None and min(value, bound.low) > most.value + EXACT * abs(most.value):
+            return most
+        if least is not None and max(value, bound.high) < least.value - EXACT * abs(least.value):
+            return least
+        return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    """A line as it is drawn: how it looks, its points in the document's unit."""
+
+    style: _Style
     points: Mapping[float, float | None]
+
+    @property
+    def name(self) -> str:
+        return self.style.name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Drawing:
     """A panel as it is drawn: its queries, and what one of its unit is in the document's."""
 
+    board: Board
     panel: Panel
     targets: tuple[Target, ...]
     scale: float
@@ -166,7 +214,10 @@ def shows(promise: PanelPromise, contract: Contract, timeline: Timeline, *, calm
         return unproven(clause, f"{promise.title!r}: {error}", lasting=True)
     if lacking:
         return broken(clause, lacking)
-    drawing = _Drawing(panel=panel, targets=targets, scale=scale)
+    drawing = _Drawing(board=board, panel=panel, targets=targets, scale=scale)
+    amiss = list(_amiss(promise, contract, drawing, seen))
+    if amiss:
+        return broken(clause, "; ".join(reason for reason, _ in amiss), *(found for _, found in amiss))
     return _judged(promise, contract, timeline, drawing, phases=(calm, fault))
 
 
@@ -206,8 +257,9 @@ def picture(promise: PanelPromise, timeline: Timeline) -> Picture | None:
     if seen is None or file not in seen.files:
         return None
     try:
-        panel = boards.load(seen.files[file], file=file).panel(promise.title)
-        drawing = _Drawing(panel=panel, targets=_drawn(panel), scale=_scale(promise, panel))
+        board = boards.load(seen.files[file], file=file)
+        panel = board.panel(promise.title)
+        drawing = _Drawing(board=board, panel=panel, targets=_drawn(panel), scale=_scale(promise, panel))
         refs = {each.ref for each in drawing.targets}
         lines: dict[str, list[tuple[float, float | None]]] = {}
         for asked in seen.answers(file, promise.title):
@@ -356,6 +408,9 @@ def _compare(
             )
         )
         return
+    hidden = _hidden(promise, sight, known, bounds)
+    # What one choice of the variables told, the others only tell again.
+    tally.findings += [hidden] if hidden and hidden.location not in {each.location for each in tally.findings} else []
     if isinstance(sight.curve, panels.Telescope) and asked.step:
         # What is not known of a reading cancels out, but at the two ends of the stretch.
         room = wanted.slack * min(1.0, 2 * case.window / asked.step / len(known))
@@ -364,6 +419,27 @@ def _compare(
         # What is hardly known at a few points leaves a line that fits the others no more room at those.
         typical = _median([bounds[at] for at in known])
     _note(tally, asked, name, typical, mean)
+
+
+def _hidden(
+    promise: PanelPromise, sight: _Sight, values: Mapping[float, float], bounds: Mapping[float, Bound]
+) -> Finding | None:
+    """What of a line lies outside of the picture, though it was so."""
+    assert sight.line is not None, "it has values"
+    cut = {at: end for at, value in values.items() if (end := sight.line.style.cuts(value, bounds[at]))}
+    if not cut:
+        return None
+    worst = max(cut, key=lambda at: abs(values[at] - cut[at].value))
+    name = plain(sight.name) or promise.title
+    return Finding(
+        expected=f"{values[worst]:.4g} {promise.unit} for {name} in the picture, as it was at {clock.at(worst)}",
+        observed=(
+            f"the axis ends at {cut[worst].text}: {len(cut)} of {len(values)} points lie outside of it {sight.where}"
+        ),
+        query=sight.query,
+        location=cut[worst].location,
+        because="what clients, servers or kernel counted lies beyond the end, and so does what the query gave",
+    )
 
 
 def _median(bounds: Sequence[Bound]) -> Bound:
@@ -469,18 +545,80 @@ def _lacking(
     return ""
 
 
+def _amiss(
+    promise: PanelPromise, contract: Contract, drawing: _Drawing, seen: BoardsSeen
+) -> Iterator[tuple[str, Finding]]:
+    """What the file itself says of a panel so that it shows something else, whatever its query gives."""
+    board, panel = drawing.board, drawing.panel
+    for key, node in panel.other_times:
+        yield (
+            f"panel {panel.title!r} shows another time than its dashboard",
+            Finding(
+                expected="the time that the dashboard shows",
+                observed=f"{key} {plain(str(node.value))!r}",
+                location=_place(board.blame(node, ""), board.file),
+            ),
+        )
+    scrape = contract.timing.scrape_interval
+    for target in drawing.targets if panel.kind != "logs" and promise.figure not in _TOTALS else ():
+        found = None if target.instant else panel.least_step(target)
+        if found is not None and found[0] > COARSE * scrape:
+            yield (
+                f"panel {panel.title!r} is too coarse to show what is shorter",
+                Finding(
+                    expected=f"a point every {format_duration(COARSE * scrape)} where one looks closely",
+                    observed=f"interval {plain(str(found[1].value))!r}: never more than one in that time",
+                    location=_place(board.blame(found[1], ""), board.file),
+                    because=f"{COARSE} scrapes, {format_duration(scrape)} apart",
+                ),
+            )
+    yield from _parts(drawing, seen)
+    if panel.hidden_step is not None:
+        step, end = panel.hidden_step
+        yield (
+            f"panel {panel.title!r} ends below the line that it draws",
+            Finding(
+                expected=f"an axis that reaches the line at {step.value:g}",
+                observed=f"max {end.value:g}",
+                location=_place(board.blame(end, ""), board.file),
+            ),
+        )
+
+
+def _parts(drawing: _Drawing, seen: BoardsSeen) -> Iterator[tuple[str, Finding]]:
+    """Each variable of the panel that offers all values and opens on some of them."""
+    board = drawing.board
+    used = {use.name for target in drawing.targets for use in boards.uses(target.expr)}
+    for variable in board.variables:
+        if variable.name not in used or variable.kind != "query":
+            continue
+        offered = seen.variables.get(board.file, {}).get(variable.name, ())
+        left = [each for each in offered if each not in variable.opens_on]
+        # A value that is offered no more is not chosen: then Grafana chooses by itself.
+        if left and (opens := [each for each in variable.opens_on if each in offered]):
+            node = variable.node.get("current", "value") or variable.node
+            yield (
+                f"variable {variable.name!r} opens on a part of what it offers",
+                Finding(
+                    expected=f"All as its current value: {', '.join(map(plain, left[:SHOWN]))} would not be shown",
+                    observed=f"opens with {', '.join(map(plain, opens[:SHOWN]))}",
+                    location=_place(board.blame(node, ""), board.file),
+                ),
+            )
+
+
 def _lines(asked: Asked, drawing: _Drawing) -> Iterator[_Line]:
     """Every line of an answer as it is drawn; what an override hides is not."""
     target = next(each for each in drawing.targets if each.ref == asked.ref)
     if asked.lines is not None:
-        yield _Line(name=ANY, points={asked.end: float(asked.lines)})
+        yield _Line(style=_Style(name=ANY, least=None, most=None), points={asked.end: float(asked.lines)})
         return
     names = [_name(target, each, asked.series) for each in asked.series]
     for series, name in zip(asked.series, names, strict=True):
-        drawn = _overridden(drawing, target, name)
-        if drawn is not None:
-            points = {at: None if value is None else value * drawn[1] for at, value in series.points}
-            yield _Line(name=drawn[0], points=points)
+        style = _overridden(drawing, target, name)
+        if style is not None:
+            points = {at: None if value is None else value * drawing.scale for at, value in series.points}
+            yield _Line(style=style, points=points)
 
 
 def _name(target: Target, series: Shown, all_of_them: Sequence[Shown]) -> str:
@@ -496,12 +634,15 @@ def _name(target: Target, series: Shown, all_of_them: Sequence[Shown]) -> str:
     return f"{series.labels.get('__name__', '')}{{{inside}}}"
 
 
-def _overridden(drawing: _Drawing, target: Target, name: str) -> tuple[str, float] | None:
-    """The name and the scale of a line after the panel's overrides; None where it is hidden."""
+def _overridden(drawing: _Drawing, target: Target, name: str) -> _Style | None:
+    """How a line looks after the panel's overrides; None where it is hidden."""
     panel = drawing.panel
     rules = panel.node.get("fieldConfig", "overrides")
-    hidden = _hides(panel.node.get("fieldConfig", "defaults", "custom", "hideFrom"))
+    defaults = panel.node.get("fieldConfig", "defaults", "custom")
+    hidden = _hides(defaults.get("hideFrom") if defaults is not None else None)
     called = name
+    ends = {key: panel.axis_end(key) for key in ("min", "max")}
+    moved = any(_moves(defaults.get(key)) for key in _MOVING) if defaults is not None else False
     for rule in rules.items if rules is not None else ():
         if not _matches(rule.get("matcher"), target, name):
             continue
@@ -516,7 +657,27 @@ def _overridden(drawing: _Drawing, target: Target, name: str) -> tuple[str, floa
                 called = _text(value)
             elif kind == "unit":
                 raise _Unjudged(f"an override gives {plain(name)!r} the unit {_text(value)!r}")
-    return None if hidden else (called, drawing.scale)
+            elif kind in ends:
+                ends[kind] = value if panel.kind == "timeseries" and value and value.kind == "number" else None
+            elif kind.removeprefix("custom.").partition(".")[0] in _MOVING:
+                moved = True
+    if hidden:
+        return None
+    least, most = (None if moved else _end(drawing, key, node) for key, node in ends.items())
+    return _Style(name=called, least=least, most=most)
+
+
+def _moves(value: Json | None) -> bool:
+    mode = value.get("mode") if value is not None and value.kind == "object" else value
+    return mode is not None and _text(mode) not in {"", "none"}
+
+
+def _end(drawing: _Drawing, key: str, node: Json | None) -> _End | None:
+    if node is None:
+        return None
+    value = float(node.value or 0)
+    place = _place(drawing.board.blame(node, ""), drawing.board.file)
+    return _End(value=value * drawing.scale, text=f"{key} {value:g}", location=place)
 
 
 def _matches(matcher: Json | None, target: Target, name: str) -> bool:
@@ -553,7 +714,7 @@ def _text(node: Json | None) -> str:
 
 def _named(line: _Line, wanted: Mapping[str, object]) -> _Line:
     """Where there is only one line its name does not matter."""
-    return _Line(name=ANY, points=line.points) if list(wanted) == [ANY] else line
+    return replace(line, style=replace(line.style, name=ANY)) if list(wanted) == [ANY] else line
 
 
 def _instants(asked: Asked, line: _Line | None) -> tuple[float, ...]:

@@ -47,10 +47,17 @@ def answered(clause: str, bend: Bend, timeline: Timeline | None = None) -> Timel
 
 def drawn(clause: str, bend: Callable[[dict[str, Any]], None]) -> Timeline:
     """The recorded run with one panel drawn otherwise: `bend` changes its JSON."""
-    promise, timeline = CONTRACT.panel(clause), recorded()
-    file = f"{promise.board}.json"
+    promise = CONTRACT.panel(clause)
+    return kept(
+        promise.board, lambda board: bend(next(each for each in board["panels"] if each["title"] == promise.title))
+    )
+
+
+def kept(name: str, bend: Callable[[dict[str, Any]], None]) -> Timeline:
+    """The recorded run with one dashboard in another file: `bend` changes its JSON."""
+    timeline, file = recorded(), f"{name}.json"
     board = json.loads(seen(timeline).files[file])
-    bend(next(each for each in board["panels"] if each["title"] == promise.title))
+    bend(board)
     files = {**seen(timeline).files, file: json.dumps(board, indent=2)}
     return replace(timeline, boards=replace(seen(timeline), files=files))
 
@@ -137,6 +144,30 @@ def hidden(panel: dict[str, Any]) -> None:
     panel["targets"][0]["hide"] = True
 
 
+def given(**fields: object) -> Callable[[dict[str, Any]], None]:
+    return lambda panel: panel.update(fields)
+
+
+def axis(**ends: object) -> Callable[[dict[str, Any]], None]:
+    return lambda panel: panel["fieldConfig"]["defaults"].update(ends)
+
+
+def custom(**fields: object) -> Callable[[dict[str, Any]], None]:
+    return lambda panel: panel["fieldConfig"]["defaults"]["custom"].update(fields)
+
+
+def both(*bends: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    def bend(panel: dict[str, Any]) -> None:
+        for each in bends:
+            each(panel)
+
+    return bend
+
+
+def query(**fields: object) -> Callable[[dict[str, Any]], None]:
+    return lambda panel: panel["targets"][0].update(fields)
+
+
 def override(matcher: dict[str, Any], *properties: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
     rule = {"matcher": matcher, "properties": list(properties)}
     return lambda panel: panel["fieldConfig"]["overrides"].append(rule)
@@ -191,6 +222,170 @@ def test_a_panel_that_is_drawn_otherwise_is_broken(case: Drawn) -> None:
     assert verdict.status is Status.BROKEN, verdict.text()
     assert case.says in verdict.text()
     assert {judge(each, bent).status for each in CLAUSES if each != case.clause} == {Status.HOLDS}
+
+
+ERRORS, POOL = "dashboard/overview/error-rate", "dashboard/database/connection-pool-usage"
+NETWORK = "dashboard/system/network-throughput"
+UNDRAWN = custom(thresholdsStyle={"mode": "off"})
+
+
+@dataclass(frozen=True)
+class Formed:
+    """A panel whose form is bent: the field at which that is found, and the words that are to be said of it."""
+
+    clause: str
+    field: str
+    says: tuple[str, ...]
+    bend: Callable[[dict[str, Any]], None]
+    answers: Bend = lambda asked: asked
+
+
+FORMED = {
+    "an hour ago": Formed(
+        ERRORS, "timeShift", ("timeShift '1h'", "the time that the dashboard shows"), given(timeShift="1h")
+    ),
+    "today": Formed(
+        ERRORS, "timeFrom", ("timeFrom 'now/d'", "shows another time than its dashboard"), given(timeFrom="now/d")
+    ),
+    "lines of yesterday": Formed(
+        "dashboard/overview/errors-in-the-log", "timeShift", ("timeShift '1d/d'",), given(timeShift="1d/d")
+    ),
+    "dollars of an hour": Formed("dashboard/costs/llm-api-costs", "timeFrom", ("timeFrom '1h'",), given(timeFrom="1h")),
+    "a point in five minutes": Formed(
+        ERRORS, "interval", ("interval '5m'", "a point every 1m", "4 scrapes, 15s apart"), given(interval="5m")
+    ),
+    "a query's own point in five minutes": Formed(
+        "dashboard/agents/success-rate-by-agent", "interval", ("interval '>5m'",), query(interval=">5m")
+    ),
+    "half a pool": Formed(POOL, "max", ("an axis that reaches the line at 0.9", "max 0.5"), axis(max=0.5)),
+    "half a pool and no line": Formed(
+        POOL,
+        "max",
+        ("does not show what happened", "ratio for Connection pool usage in the picture", "the axis ends at max 0.5"),
+        both(axis(max=0.5), UNDRAWN),
+    ),
+    "the upper half of a pool": Formed(POOL, "min", ("the axis ends at min 0.5",), axis(min=0.5)),
+    "a second in milliseconds": Formed(
+        "dashboard/agents/average-execution-time",
+        "max",
+        ("the axis ends at max 1000",),
+        axis(unit="ms", max=1000),
+        answers=times(1000),
+    ),
+    "one line of two": Formed(
+        NETWORK,
+        "value",
+        ("the axis ends at max 10", "for sent"),
+        override({"id": "byName", "options": "sent"}, {"id": "max", "value": 10}),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", [pytest.param(each, id=name) for name, each in FORMED.items()])
+def test_a_panel_whose_form_shows_something_else_is_broken(case: Formed) -> None:
+    """
+    Another time, points too far apart, an axis that ends before what was there: told at the field's place.
+    """
+    bent = answered(case.clause, case.answers, drawn(case.clause, case.bend))
+
+    verdict = judge(case.clause, bent)
+    assert verdict.status is Status.BROKEN, verdict.text()
+    assert [each for each in case.says if each not in verdict.text()] == []
+    file, line, column = verdict.findings[0].location.split(":")
+    written = seen(bent).files[file].splitlines()[int(line) - 1]
+    assert written[: int(column) - 1].strip() == f'"{case.field}":'
+    assert {judge(each, bent).status for each in CLAUSES if each != case.clause} == {Status.HOLDS}
+
+
+@pytest.mark.parametrize(
+    ("clause", "bend"),
+    [
+        (ERRORS, given(timeShift=None, timeFrom="", interval="")),
+        (ERRORS, given(timeShift="0h", timeFrom="$shift")),
+        (ERRORS, given(interval="1m", maxDataPoints=500)),
+        (ERRORS, given(interval="$__interval")),
+        # A query's own least step counts before its panel's.
+        (ERRORS, both(given(interval="5m"), query(interval="15s"))),
+        # What is asked once for the whole range has no points that could be far apart.
+        ("dashboard/costs/llm-api-costs", given(interval="1h")),
+        ("dashboard/overview/errors-in-the-log", given(interval="1h")),
+        (POOL, axis(max=0.9)),
+        (POOL, axis(max=None, min=None)),
+        # A soft end gives way.
+        (POOL, both(axis(max=None), custom(axisSoftMax=0.1))),
+        (POOL, both(axis(max=0.8), UNDRAWN)),
+        # Steps in percent are shares of the axis, wherever it ends.
+        (
+            POOL,
+            both(axis(max=0.8), lambda panel: panel["fieldConfig"]["defaults"]["thresholds"].update(mode="percentage")),
+        ),
+        # The line's own end counts.
+        (POOL, both(axis(max=0.5), override({"id": "byName", "options": "in use"}, {"id": "max", "value": 1}))),
+        # Lines on top of each other, or upside down, are drawn elsewhere than at their values.
+        (NETWORK, both(axis(max=10), custom(stacking={"mode": "normal"}))),
+        (NETWORK, both(axis(min=None, max=0), custom(transform="negative-Y"))),
+        # Beside a bar stands its figure, wherever the bar ends.
+        ("dashboard/agents/token-usage-by-agent", axis(max=1)),
+    ],
+)
+def test_a_form_that_hides_nothing_holds(clause: str, bend: Callable[[dict[str, Any]], None]) -> None:
+    """
+    A soft end, an end at what was there, a time that is none and a step of a minute keep the promise.
+    """
+    verdict = judge(clause, drawn(clause, bend))
+
+    assert verdict.status is Status.HOLDS, verdict.text()
+
+
+def chosen(*values: str, **fields: object) -> Timeline:
+    """The recorded run with the overview's agents chosen otherwise when it is opened."""
+
+    def bend(board: dict[str, Any]) -> None:
+        variable = next(each for each in board["templating"]["list"] if each["name"] == "agent")
+        variable.update({"current": {"text": list(values), "value": list(values)}, **fields})
+
+    return kept("overview", bend)
+
+
+def test_a_dashboard_that_opens_on_a_part_breaks_the_panels_with_it() -> None:
+    """
+    Whoever opens it sees one agent of four: every panel with the variable is broken, and none without.
+    """
+    bent = chosen("daily_brief")
+
+    broken = {each: verdict for each in CLAUSES if (verdict := judge(each, bent)).status is not Status.HOLDS}
+
+    assert list(broken) == [
+        f"dashboard/overview/{each}" for each in ("total-requests-sec", "error-rate", "average-response-time")
+    ]
+    assert {each.status for each in broken.values()} == {Status.BROKEN}
+    for each in broken.values():
+        assert "variable 'agent' opens on a part of what it offers" in each.reason
+        assert each.findings[0].observed == "opens with daily_brief"
+        assert "boot_hardening, focus_guardrails, librarian would not be shown" in each.findings[0].expected
+        assert each.findings[0].location.startswith("overview.json:")
+
+
+@pytest.mark.parametrize(
+    ("values", "fields"),
+    [
+        (("$__all",), {}),
+        ((), {}),
+        # Each of them is all of them.
+        (("boot_hardening", "daily_brief", "focus_guardrails", "librarian"), {}),
+        # What is offered no more cannot be chosen.
+        (("nobody",), {}),
+        # Where All is not offered nothing but a part can be chosen.
+        (("daily_brief",), {"includeAll": False}),
+    ],
+)
+def test_a_dashboard_that_opens_on_all_holds(values: tuple[str, ...], fields: dict[str, Any]) -> None:
+    """
+    All as it is stored, no choice at all, and a choice that leaves nobody out show everything.
+    """
+    verdict = judge(ERRORS, chosen(*values, **fields))
+
+    assert verdict.status is Status.HOLDS, verdict.text()
 
 
 @pytest.mark.parametrize(
