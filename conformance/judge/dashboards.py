@@ -38,9 +38,6 @@ SHOWN = 5
 AMISS = 0.25
 """The share of a line's points that may lie outside of their bounds: a scrape or two of a busy machine."""
 
-COARSE = 4
-"""Scrape intervals that may lie between two points of a line: Grafana's own least window of a rate."""
-
 _TOTALS = {
     PanelFigure.TOKENS,
     PanelFigure.COST,
@@ -562,14 +559,14 @@ def _amiss(
     scrape = contract.timing.scrape_interval
     for target in drawing.targets if panel.kind != "logs" and promise.figure not in _TOTALS else ():
         found = None if target.instant else panel.least_step(target)
-        if found is not None and found[0] > COARSE * scrape:
+        if found is not None and found[0] > boards.COARSE * scrape:
             yield (
                 f"panel {panel.title!r} is too coarse to show what is shorter",
                 Finding(
-                    expected=f"a point every {format_duration(COARSE * scrape)} where one looks closely",
+                    expected=f"a point every {format_duration(boards.COARSE * scrape)} where one looks closely",
                     observed=f"interval {plain(str(found[1].value))!r}: never more than one in that time",
                     location=_place(board.blame(found[1], ""), board.file),
-                    because=f"{COARSE} scrapes, {format_duration(scrape)} apart",
+                    because=f"{boards.COARSE} scrapes, {format_duration(scrape)} apart",
                 ),
             )
     yield from _parts(drawing, seen)

@@ -245,6 +245,7 @@ def _without(*path: object) -> Callable[[dict[str, Any]], None]:
 
 STEPS = ("panels", 0, "fieldConfig", "defaults", "thresholds")
 TARGET = ("panels", 0, "targets", 0)
+VARIABLE = ("templating", "list", 2)
 ALERT = [{"title": "Alert", "url": "/alerting/list?search=rule:HighErrorRate"}]
 
 
@@ -309,6 +310,12 @@ ALERT = [{"title": "Alert", "url": "/alerting/list?search=rule:HighErrorRate"}]
             '"http://localhost:3000/"',
         ),
         (_set("links", 0, "tags", ["mad"]), "link-to-nothing", "["),
+        (_set("panels", 0, "timeShift", "1h"), "other-time", '"1h"'),
+        (_set("panels", 0, "timeFrom", "now/d"), "other-time", '"now/d"'),
+        (_set("panels", 0, "interval", "5m"), "coarse-interval", '"5m"'),
+        (_set(*TARGET, "interval", "61s"), "coarse-interval", '"61s"'),
+        (_set(*VARIABLE, "current", {"value": ["librarian"]}), "opens-on-a-part", "["),
+        (_set(*VARIABLE, "current", {"text": "librarian", "value": "librarian"}), "opens-on-a-part", '"librarian"'),
     ],
 )
 def test_a_bent_board_has_exactly_its_finding(bend: Callable[[dict[str, Any]], None], check: str, mark: str) -> None:
@@ -324,6 +331,64 @@ def test_a_bent_board_has_exactly_its_finding(bend: Callable[[dict[str, Any]], N
         # The renamed variable is missed where it was used.
         found = [each for each in found if each[0] != "undefined-variable"]
     assert found == [(check, mark)]
+
+
+@pytest.mark.parametrize(
+    "bend",
+    [
+        _set("panels", 0, "timeShift", None),
+        _set("panels", 0, "timeFrom", ""),
+        _set("panels", 0, "timeShift", "$shift"),
+        _set("panels", 0, "interval", "1m"),
+        _set("panels", 0, "interval", "$window"),
+        _set(*VARIABLE, "current", {}),
+        _set(*VARIABLE, "current", {"text": ["All"], "value": ["$__all"]}),
+        _set("templating", "list", 3, "current", {"value": "1m"}),
+    ],
+)
+def test_an_ordinary_form_has_no_finding(bend: Callable[[dict[str, Any]], None]) -> None:
+    """
+    A time that is none, a step of a minute, All as it is stored and a value of what offers no All are sound.
+    """
+    board = sound()
+    bend(board)
+
+    assert told(board) == []
+
+
+def test_an_amount_per_step_may_have_long_steps() -> None:
+    """
+    What is counted up between two points misses nothing; nor is anything said where no document tells the scrapes.
+    """
+    counted, unknown = sound("sum(increase(osmen_requests_total[$__interval]))", unit="short"), sound()
+    for board in (counted, unknown):
+        panel(board)["interval"] = "1h"
+    read = [boards.load(json.dumps(unknown), file="board.json")]
+
+    assert told(counted) == []
+    assert [each.check for each in boardlint.check(read) if each.weight is not Weight.NOTE] == []
+
+
+@pytest.mark.parametrize(
+    ("ends", "custom", "found"),
+    [
+        ({"max": 0.05}, {"thresholdsStyle": {"mode": "dashed"}}, [("threshold-outside-axis", "0.05")]),
+        ({"max": 0.1}, {"thresholdsStyle": {"mode": "dashed"}}, []),
+        ({}, {"thresholdsStyle": {"mode": "line"}, "axisSoftMax": 0.05}, []),
+        ({"max": 0.05}, {"thresholdsStyle": {"mode": "off"}}, []),
+    ],
+)
+def test_a_line_above_its_axis_is_found(
+    ends: dict[str, float], custom: dict[str, Any], found: list[tuple[str, str]]
+) -> None:
+    """
+    The line that a panel draws is in its picture, unless the end of its axis is soft.
+    """
+    board = sound("sum(rate(osmen_errors_total[5m]))", unit="cps")
+    _set(*STEPS, {"steps": [{"value": None}, {"value": 0.1}]})(board)
+    panel(board)["fieldConfig"]["defaults"] |= {**ends, "custom": custom}
+
+    assert told(board) == found
 
 
 @pytest.mark.parametrize(

@@ -535,6 +535,10 @@ def _variables(board: Board, known: Around) -> Iterator[_Said]:
             reason = f"no query and no text uses the variable {variable.name!r}: choosing a value changes nothing"
             yield _Said("unused-variable", Weight.WARNING, reason, node)
         yield from _values(variable, node)
+        if variable.opens_on:
+            some = ", ".join(variable.opens_on[:3])
+            reason = f"offers All of {variable.name!r} and is stored with {some}: it opens on that part"
+            yield _Said("opens-on-a-part", Weight.WARNING, reason, variable.node.get("current", "value") or node)
         if variable.kind == "query":
             yield from _variable_query(board, variable, known)
     defined = {*names, *board.inputs}
@@ -697,6 +701,9 @@ def _of_panel(board: Board, panel: Panel, all_: Sequence[Board], known: Around) 
             "no-query", Weight.ERROR, "asks for nothing: it has no query", panel.node.get("title") or panel.node
         )
     yield from _hidden(panel)
+    for key, found in panel.other_times:
+        reason = f"{key} {str(found.value)!r}: the panel shows another time than its dashboard"
+        yield _Said("other-time", Weight.WARNING, reason, found)
     refs: set[str] = set()
     for target in panel.targets:
         node = target.node.get("refId")
@@ -942,6 +949,10 @@ def _lines(board: Board, panel: Panel, known: Around) -> Iterator[_Said]:
         nearest = min(drawn, key=lambda each: abs((each.value or 0) - expected))
         reason = f"draws a line at {nearest.value:g}, and the alert {alert.name} speaks at {expected:g}"
         yield _Said("threshold-differs", Weight.ERROR, reason, nearest.node.get("value") or nearest.node)
+    if panel.hidden_step is not None:
+        step, end = panel.hidden_step
+        reason = f"the axis ends at {end.value:g}, below the line at {step.value:g}: the line is never in the picture"
+        yield _Said("threshold-outside-axis", Weight.ERROR, reason, end)
     style = panel.node.get("fieldConfig", "defaults", "custom", "thresholdsStyle", "mode")
     if linked and drawn and style is not None and style.value == "off":
         yield _Said("threshold-not-drawn", Weight.WARNING, "has a threshold and draws no line at it", style)
@@ -1410,6 +1421,21 @@ def _ranges(query: _Query) -> Iterator[_Said]:
                 )
 
 
+def _coarse(query: _Query) -> Iterator[_Said]:
+    """A panel's least step that hides what is shorter; an amount per step is right in long ones too."""
+    world = query.around.world
+    found = None if query.target.instant else query.panel.least_step(query.target)
+    # Without a contract nobody says how often it is scraped.
+    if not world.families or found is None or found[0] <= boards.COARSE * world.scrape_interval:
+        return
+    if not any(each.name == "increase" or each.name.endswith("_over_time") for each in query.root.having("call")):
+        reason = (
+            f"the points are {format_duration(found[0])} apart at least, more than {boards.COARSE} scrapes of "
+            f"{format_duration(world.scrape_interval)}: what is shorter is flattened or not seen"
+        )
+        yield _Said("coarse-interval", Weight.WARNING, reason, found[1])
+
+
 def _interval_ms(text: str) -> int:
     try:
         return parse_ms(text.lstrip("<>= ")) if text else 0
@@ -1481,6 +1507,7 @@ _QUERY_CHECKS: Final[tuple[_Check, ...]] = (
     _averages,
     _divisions,
     _ranges,
+    _coarse,
     _choices,
     _titles,
     _legends,
