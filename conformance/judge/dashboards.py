@@ -145,12 +145,13 @@ class _Line:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Drawing:
-    """A panel as it is drawn: its queries, and what one of its unit is in the document's."""
+    """A panel as it is drawn: its queries, what one of its unit is in the document's, and lines that are taken away."""
 
     board: Board
     panel: Panel
     targets: tuple[Target, ...]
     scale: float
+    removed: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,9 +198,8 @@ def shows(promise: PanelPromise, contract: Contract, timeline: Timeline, *, calm
     try:
         board = boards.load(seen.files[file], file=file)
         panel = board.panel(promise.title)
-        targets = _drawn(panel)
-        scale = _scale(promise, panel)
-        lacking = _lacking(promise, board, targets, seen, timeline)
+        drawing = _drawing(promise, board, panel)
+        lacking = _lacking(promise, board, drawing.targets, seen, timeline)
     except BoardError as error:
         return broken(clause, str(error))
     except _Mismatch as error:
@@ -211,7 +211,6 @@ def shows(promise: PanelPromise, contract: Contract, timeline: Timeline, *, calm
         return unproven(clause, f"{promise.title!r}: {error}", lasting=True)
     if lacking:
         return broken(clause, lacking)
-    drawing = _Drawing(board=board, panel=panel, targets=targets, scale=scale)
     amiss = list(_amiss(promise, contract, drawing, seen))
     if amiss:
         return broken(clause, "; ".join(reason for reason, _ in amiss), *(found for _, found in amiss))
@@ -256,7 +255,7 @@ def picture(promise: PanelPromise, timeline: Timeline) -> Picture | None:
     try:
         board = boards.load(seen.files[file], file=file)
         panel = board.panel(promise.title)
-        drawing = _Drawing(board=board, panel=panel, targets=_drawn(panel), scale=_scale(promise, panel))
+        drawing = _drawing(promise, board, panel)
         refs = {each.ref for each in drawing.targets}
         lines: dict[str, list[tuple[float, float | None]]] = {}
         for asked in seen.answers(file, promise.title):
@@ -478,15 +477,42 @@ class _Mismatch(Exception):
         self.wanted, self.found = wanted, found
 
 
-def _drawn(panel: Panel) -> tuple[Target, ...]:
-    """The queries that are drawn."""
+def _drawing(promise: PanelPromise, board: Board, panel: Panel) -> _Drawing:
     if panel.library:
         raise _Unjudged(f"is the library panel {panel.library!r}, which stands in no file")
-    moved = panel.node.get("transformations")
-    for each in moved.items if moved is not None else ():
-        kind = _text(each.get("id"))
-        if kind not in _IGNORED and each.get("disabled") is None:
+    removed = _removed(panel)
+    return _Drawing(board=board, panel=panel, targets=_drawn(panel), scale=_scale(promise, panel), removed=removed)
+
+
+def _removed(panel: Panel) -> frozenset[str]:
+    """The lines that transformations take away, by name. Raises _Unjudged where one does anything else."""
+    found = panel.node.get("transformations")
+    names = frozenset[str]()
+    for each in found.items if found is not None else ():
+        kind, disabled = _text(each.get("id")), each.get("disabled")
+        if kind in _IGNORED or (disabled is not None and disabled.value is True):
+            continue
+        taken = _taken(each) if kind == "filterFieldsByName" else frozenset[str]()
+        # What Grafana calls a line without a legend of its own is not known well enough to miss it.
+        if not taken or any(target.legend in {"", "__auto"} for target in panel.targets):
             raise _Unjudged(f"its values go through the transformation {kind!r}")
+        names |= taken
+    return names
+
+
+def _taken(transformation: Json) -> frozenset[str]:
+    """The fields that a filter by name leaves out; none where it is written in any other way."""
+    options, excluded = transformation.get("options"), transformation.get("options", "exclude")
+    if options is None or excluded is None or {*options.members, *excluded.members} != {"exclude", "names"}:
+        return frozenset()
+    listed = excluded.get("names")
+    names = frozenset(_text(each) for each in (listed.items if listed is not None else ()))
+    # Without its times nothing of a query is drawn, and a filter of one query spares the others.
+    return names if "Time" not in names and transformation.get("filter") is None else frozenset()
+
+
+def _drawn(panel: Panel) -> tuple[Target, ...]:
+    """The queries that are drawn."""
     drawn = tuple(each for each in panel.targets if not each.hidden and each.expr)
     if not drawn:
         hidden = [each.ref for each in panel.targets if each.hidden]
@@ -612,7 +638,7 @@ def _lines(asked: Asked, drawing: _Drawing) -> Iterator[_Line]:
         return
     names = [_name(target, each, asked.series) for each in asked.series]
     for series, name in zip(asked.series, names, strict=True):
-        style = _overridden(drawing, target, name)
+        style = _overridden(drawing, target, name) if name not in drawing.removed else None
         if style is not None:
             points = {at: None if value is None else value * drawing.scale for at, value in series.points}
             yield _Line(style=style, points=points)

@@ -173,6 +173,11 @@ def override(matcher: dict[str, Any], *properties: dict[str, Any]) -> Callable[[
     return lambda panel: panel["fieldConfig"]["overrides"].append(rule)
 
 
+def transformed(options: dict[str, Any], **fields: object) -> Callable[[dict[str, Any]], None]:
+    """Lines filtered by name."""
+    return given(transformations=[{"id": "filterFieldsByName", "options": options, **fields}])
+
+
 HIDE = {"id": "custom.hideFrom", "value": {"viz": True, "legend": True, "tooltip": True}}
 DRAWN = {
     "seconds as milliseconds": Drawn("dashboard/overview/average-response-time", " s for Average response", unit("ms")),
@@ -202,6 +207,11 @@ DRAWN = {
         "dashboard/costs/cost-per-agent",
         "4 lines are called 'cost'",
         lambda panel: panel["targets"][0].update(legendFormat="cost"),
+    ),
+    "an agent filtered out": Drawn(
+        "dashboard/agents/success-rate-by-agent",
+        "for boot_hardening",
+        transformed({"exclude": {"names": ["boot_hardening"]}}),
     ),
     "another title": Drawn(
         "dashboard/database/slow-queries",
@@ -335,6 +345,34 @@ def test_a_form_that_hides_nothing_holds(clause: str, bend: Callable[[dict[str, 
     verdict = judge(clause, drawn(clause, bend))
 
     assert verdict.status is Status.HOLDS, verdict.text()
+
+
+@pytest.mark.parametrize(
+    ("status", "bend"),
+    [
+        # Nothing is called so, and what is switched off takes nothing away.
+        (Status.HOLDS, transformed({"exclude": {"names": ["nobody"]}})),
+        (Status.HOLDS, transformed({"exclude": {"names": ["librarian"]}}, disabled=True)),
+        # What takes anything else away, or only of one query, is not played here.
+        (Status.UNPROVEN, transformed({"include": {"names": ["librarian"]}})),
+        (Status.UNPROVEN, transformed({"exclude": {"pattern": "/.*/"}})),
+        (Status.UNPROVEN, transformed({"exclude": {"names": ["Time"]}})),
+        (Status.UNPROVEN, transformed({"exclude": {"names": ["nobody"]}}, filter={"id": "byRefId", "options": "A"})),
+        (Status.UNPROVEN, transformed({"exclude": {"names": ["nobody"]}, "byVariable": True})),
+        (Status.UNPROVEN, both(transformed({"exclude": {"names": ["nobody"]}}), query(legendFormat="__auto"))),
+        (Status.UNPROVEN, given(transformations=[{"id": "reduce", "disabled": False}])),
+    ],
+)
+def test_a_filter_is_played_where_it_leaves_lines_out_by_name(
+    status: Status, bend: Callable[[dict[str, Any]], None]
+) -> None:
+    """
+    A transformation whose outcome is not known proves nothing, and one without an effect takes nothing.
+    """
+    verdict = judge("dashboard/agents/success-rate-by-agent", drawn("dashboard/agents/success-rate-by-agent", bend))
+
+    assert verdict.status is status, verdict.text()
+    assert verdict.lasting is (status is Status.UNPROVEN)
 
 
 def chosen(*values: str, **fields: object) -> Timeline:
