@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from fixtures.gateway.logs import JsonLine
+from fixtures.language import logql_parts
 from fixtures.stack import compose, render
 from fixtures.stack.provision import ProvisionError, provide
 
@@ -235,3 +239,62 @@ def test_the_shipped_dashboards_come_with_their_three_data_sources() -> None:
     assert sorted(place for place in made if place.endswith(".json")) == [
         f"grafana/dashboards/{name}.json" for name in ("agents", "costs", "database", "overview", "system")
     ]
+
+
+DATA_SOURCES = (RULES.parent / "dashboards" / compose.DATASOURCES).read_text(encoding="utf-8")
+
+
+def astray(written: str) -> list[str]:
+    """Which links between data sources lead nowhere: what a line of the gateway's and a trace's id make of them."""
+    sources = {each["uid"]: each for each in yaml.safe_load(written)["datasources"]}
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    record = logging.makeLogRecord({"msg": "done", "levelname": "ERROR", "trace_id": trace})
+    line = JsonLine("gateway").format(record)
+    said = []
+    for each in (each for source in sources.values() for each in source["jsonData"].get("derivedFields", ())):
+        found = re.search(each["matcherRegex"], line)
+        if found is None or found[1] != trace:
+            said.append(f"{each['name']}: {each['matcherRegex']} finds {found and found[1]} in {line}")
+        # Provisioning takes $x from the environment and $$ for a dollar; with a uid the url is the query.
+        if (sources.get(each["datasourceUid"], {}).get("type"), each["url"]) != ("jaeger", "$${__value.raw}"):
+            said.append(f"{each['name']}: opens {each['url']} in {each['datasourceUid']}")
+    for each in (found for source in sources.values() if (found := source["jsonData"].get("tracesToLogsV2"))):
+        if sources.get(each["datasourceUid"], {}).get("type") != "loki":
+            said.append(f"the logs of a trace are asked of {each['datasourceUid']}")
+        (stream,) = logql_parts.read(each["query"].replace("$${__trace.traceId}", trace)).streams
+        labels = {matcher.label: matcher.value for matcher in stream.matchers}
+        kept = [stage.text in line for stage in stream.stages if stage.operator == "|="]
+        if labels != {"service": "gateway"} or kept != [True]:
+            said.append(f"the logs of a trace: {each['query']} does not find {line}")
+    return said
+
+
+def test_a_line_opens_its_trace_and_a_trace_its_lines() -> None:
+    """
+    Grafana finds the trace's id in a line as the gateway writes it, and the line by the trace's id.
+    """
+    assert ["derivedFields" in DATA_SOURCES, "tracesToLogsV2" in DATA_SOURCES] == [True, True]
+    assert astray(DATA_SOURCES) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"trace_id": ?', '"traceId": ?', "trace_id: "),
+        ('"([0-9a-f]+)"', '"([0-9]+)"', "trace_id: "),
+        ("datasourceUid: jaeger", "datasourceUid: jeager", "trace_id: opens"),
+        ("'$${__value.raw}'", "'${__value.raw}'", "trace_id: opens"),
+        ("datasourceUid: loki", "datasourceUid: prometheus", "asked of prometheus"),
+        ('service="gateway"', 'service="gatway"', "the logs of a trace"),
+        ("$${__trace.traceId}", "$${__span.spanId}", "the logs of a trace"),
+    ],
+)
+def test_a_link_that_leads_nowhere_is_found(old: str, new: str, said: str) -> None:
+    """
+    A field, a source or a variable that is called otherwise leaves no link unnoticed.
+    """
+    assert old in DATA_SOURCES
+
+    (found,) = astray(DATA_SOURCES.replace(old, new))
+
+    assert said in found
