@@ -356,6 +356,33 @@ def test_an_ordinary_form_has_no_finding(bend: Callable[[dict[str, Any]], None])
     assert told(board) == []
 
 
+@pytest.mark.parametrize(
+    ("expr", "legend", "found"),
+    [
+        ("sum by (instance) (rate(osmen_requests_total[5m]))", "requests", [("legend-alike", '"requests"')]),
+        (RATE, "requests", [("legend-alike", '"requests"')]),
+        (RATE, "{{agent}}", []),
+        (RATE, "__auto", []),
+        (RATE, "$agent", []),
+        ("sum(rate(osmen_requests_total[5m]))", "requests", []),
+        ('sum by (agent) (rate(osmen_requests_total{agent="librarian"}[5m]))', "librarian", []),
+        ("topk(1, sum by (agent) (rate(osmen_requests_total[5m])))", "the busiest", []),
+        # How many series there are is not known.
+        ("rate(osmen_requests_total[5m])", "requests", []),
+    ],
+)
+def test_a_legend_that_tells_no_line_from_another_is_found(
+    expr: str, legend: str, found: list[tuple[str, str]]
+) -> None:
+    """
+    Lines of one name for each gateway or agent are found where the query is grouped by it.
+    """
+    board = sound(expr)
+    panel(board)["targets"][0]["legendFormat"] = legend
+
+    assert told(board) == found
+
+
 def test_an_amount_per_step_may_have_long_steps() -> None:
     """
     What is counted up between two points misses nothing; nor is anything said where no document tells the scrapes.

@@ -1488,6 +1488,28 @@ def _legends(query: _Query) -> Iterator[_Said]:
             yield _Said("legend-label", Weight.ERROR if not missing else Weight.WARNING, reason, node, *found.span(1))
 
 
+def _one_name(query: _Query) -> Iterator[_Said]:
+    """A legend that names no label over a query that gives a line for each of its values: none is told from another."""
+    legend, panel = query.target.legend, query.panel
+    node = query.target.node.get("legendFormat")
+    named = _overridden(panel, "displayName") or panel.node.get("fieldConfig", "defaults", "displayName") is not None
+    if node is None or legend in {"", "__auto"} or re.search(r"\{\{|\$|\[\[", legend) or named or panel.kind in _LINES:
+        return
+    if any(each.name in {"topk", "bottomk", "limitk"} for each in query.root.having("aggregate")):
+        return
+    # What a matcher holds to one value parts nothing, and a bucket is named by its bound.
+    held = {
+        matcher.label
+        for each in query.root.having("selector")
+        for matcher in each.matchers
+        if matcher.operator == "=" and not query.filled.inside_a_value(matcher.start, matcher.end)
+    }
+    parting = sorted({label for each in produced(query.root) if not each.open for label in each.names} - held - {"le"})
+    if parting:
+        reason = f"the query gives a line for each {' and '.join(parting)}, and the legend calls all of them {legend!r}"
+        yield _Said("legend-alike", Weight.WARNING, reason, node)
+
+
 def _instants(query: _Query) -> Iterator[_Said]:
     if query.target.instant and not query.target.range and query.panel.kind in _OVER_TIME - {"barchart"}:
         node = query.target.node.get("instant") or query.target.node
@@ -1511,6 +1533,7 @@ _QUERY_CHECKS: Final[tuple[_Check, ...]] = (
     _choices,
     _titles,
     _legends,
+    _one_name,
     _instants,
 )
 
