@@ -93,13 +93,15 @@ class Around:
 
     `values` are words that labels are known to have; there may be others. With no family named nothing is said of
     unknown metrics, with no `alerts` nothing of links to alerts, and with no
-    `streams` nothing of labels of logs. `growing` are gauges that only rise.
+    `streams` nothing of labels of logs. `growing` are gauges that only rise, `distinct` ones that
+    count who is different, so that two of them do not add up.
     """
 
     world: World = field(default_factory=World)
     prefix: str = ""
     units: Mapping[str, Quantity] = field(default_factory=dict)
     growing: frozenset[str] = frozenset()
+    distinct: frozenset[str] = frozenset()
     exposed: Mapping[str, Family] = field(default_factory=dict)
     recorded: Mapping[str, str] = field(default_factory=dict)
     alerts: tuple[Alert, ...] = ()
@@ -197,6 +199,7 @@ def around(contract: Contract | None, files: Sequence[RuleFile] = ()) -> Around:
         prefix=metrics.prefix,
         units={each.name: _QUANTITIES.get(each.unit, Quantity(base=board_units.COUNT)) for each in metrics.promises},
         growing=frozenset(each.name for each in metrics.promises if each.ledger is LedgerRelation.COST),
+        distinct=frozenset(each.name for each in metrics.promises if each.ledger is LedgerRelation.USERS),
         exposed=exposed(),
         recorded=recorded,
         alerts=bounds,
@@ -1323,6 +1326,18 @@ def _averages(query: _Query) -> Iterator[_Said]:
             yield query.said("average-of-averages", Weight.ERROR, reason, *outer.at)
 
 
+def _distinct(query: _Query) -> Iterator[_Said]:
+    """A sum over gateways of what each counts once: the same user at two of them is two."""
+    for outer in query.root.having("aggregate", "sum"):
+        bare = outer.parts[-1].bare()
+        while bare.kind in {"paren", "range", "subquery"} or (bare.kind == "call" and bare.name.endswith("_over_time")):
+            bare = bare.parts[-1].bare()
+        each_by_itself = any(labels.can("instance") for labels in produced(outer))
+        if bare.kind == "selector" and bare.name in query.around.distinct and not each_by_itself:
+            reason = f"{bare.name} counts who is different, and gateways have the same ones: a sum counts them again"
+            yield query.said("distinct-added", Weight.WARNING, reason, *outer.at)
+
+
 def _is_mean(node: Node) -> bool:
     above, below = (part.having("selector") for part in node.parts)
     return bool(above and below and (node.parts[0].having("call", *_COUNTED) or above[0].name.endswith("_sum")))
@@ -1527,6 +1542,7 @@ _QUERY_CHECKS: Final[tuple[_Check, ...]] = (
     _quantiles,
     _buckets,
     _averages,
+    _distinct,
     _divisions,
     _ranges,
     _coarse,
