@@ -1,7 +1,7 @@
 """
 Judges what a service says of itself: health, readiness, liveness, and how it looks from outside.
 
-It reads looks taken while dependencies were taken away one after the other; `away` says, by phase, which one and how.
+It reads looks taken while dependencies were taken away one after the other; `away` says, by phase, which ones and how.
 Times are real seconds here: a probe waits as long at every tempo.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import takewhile
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from conformance.judge import premise
 from conformance.judge.kubelet import Answers, Heard, Probing, Turn, offsets, played
@@ -50,14 +50,15 @@ SHOWN, EXAMPLES = 240, 3
 
 
 class Manner(StrEnum):
-    """How a dependency is away: it takes connections and answers nothing, or it refuses them."""
+    """How a dependency is away: it takes connections and answers nothing, it refuses them, or it answers with a 5xx."""
 
     HANGS = "hangs"
     STOPPED = "stopped"
+    ERRS = "errs"
 
     @property
     def past(self) -> str:
-        return "hung" if self is Manner.HANGS else "was stopped"
+        return {Manner.HANGS: "hung", Manner.STOPPED: "was stopped", Manner.ERRS: "erred"}[self]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +69,11 @@ class Absence:
     manner: Manner
 
 
-def service(name: str, health: Health, timeline: Timeline, *, away: Mapping[str, Absence]) -> Verdict:
+Away: TypeAlias = "Mapping[str, tuple[Absence, ...]]"
+"""By phase: the dependencies that are away during it."""
+
+
+def service(name: str, health: Health, timeline: Timeline, *, away: Away) -> Verdict:
     """One dependency is called healthy while it answers and unhealthy while it does not, within a probe's time."""
     clause = f"health/{name}"
     if reasons := _premises(timeline, away):
@@ -107,7 +112,7 @@ def service(name: str, health: Health, timeline: Timeline, *, away: Mapping[str,
     return holds(clause, observations=seen, reason=f"{seen} looks: {counts}; {story.allowance()}")
 
 
-def status(health: Health, timeline: Timeline, *, away: Mapping[str, Absence]) -> Verdict:
+def status(health: Health, timeline: Timeline, *, away: Away) -> Verdict:
     """Code, status and services of each answer agree, its time has a zone, and other spellings are answered alike."""
     clause = "health/status"
     if reasons := _premises(timeline, away):
@@ -150,7 +155,7 @@ def status(health: Health, timeline: Timeline, *, away: Mapping[str, Absence]) -
     )
 
 
-def probe(promise: ProbePromise, health: Health, timeline: Timeline, *, away: Mapping[str, Absence]) -> Verdict:
+def probe(promise: ProbePromise, health: Health, timeline: Timeline, *, away: Away) -> Verdict:
     """A probe fails exactly while something that it needs is away, in every spelling, within its time."""
     clause = f"probe/{promise.name}"
     if reasons := _premises(timeline, away):
@@ -191,7 +196,7 @@ def probe(promise: ProbePromise, health: Health, timeline: Timeline, *, away: Ma
     return holds(clause, observations=seen, reason=f"{seen} looks: {needs}; {story.allowance()}")
 
 
-def restarted(promise: ProbePromise, timeline: Timeline, *, away: Mapping[str, Absence]) -> Verdict:
+def restarted(promise: ProbePromise, timeline: Timeline, *, away: Away) -> Verdict:
     """An orchestrator that probes for life would restart nothing, in whichever phase of the run it began to ask."""
     clause = promise.decision_id
     if reasons := _premises(timeline, away):
@@ -241,7 +246,7 @@ def restarted(promise: ProbePromise, timeline: Timeline, *, away: Mapping[str, A
     )
 
 
-def routed(promise: ProbePromise, timeline: Timeline, *, away: Mapping[str, Absence]) -> Verdict:
+def routed(promise: ProbePromise, timeline: Timeline, *, away: Away) -> Verdict:
     """Traffic ends within the probe's time when something needed goes, and is back within it when that is back."""
     clause = promise.decision_id
     if reasons := _premises(timeline, away):
@@ -293,7 +298,7 @@ def routed(promise: ProbePromise, timeline: Timeline, *, away: Mapping[str, Abse
     )
 
 
-def uptime(health: Health, timeline: Timeline, *, away: Mapping[str, Absence]) -> Verdict:
+def uptime(health: Health, timeline: Timeline, *, away: Away) -> Verdict:
     """What an outside prober makes of the service is what the service said at that time."""
     clause = "uptime/external"
     reasons = _premises(timeline, away, needs=("blackbox_exporter",))
@@ -353,7 +358,7 @@ class _Gone:
 class _Story:
     """When which dependency was away, and what may be said of a look for that."""
 
-    def __init__(self, timeline: Timeline, away: Mapping[str, Absence]) -> None:
+    def __init__(self, timeline: Timeline, away: Away) -> None:
         assert timeline.health is not None, "the premises come first"
         self.seen: HealthSeen = timeline.health
         self._timeline = timeline
@@ -361,8 +366,8 @@ class _Story:
         spans = timeline.phases
         self._absences = [
             _Gone(
-                name=away[span.name].name,
-                manner=away[span.name].manner,
+                name=absence.name,
+                manner=absence.manner,
                 from_=spans[n - 1].end if n else timeline.begun,
                 start=span.start,
                 end=span.end,
@@ -370,7 +375,7 @@ class _Story:
                 back=(spans[n + 1].start if n + 1 < len(spans) else span.end) + ANSWER,
             )
             for n, span in enumerate(spans)
-            if span.name in away
+            for absence in away.get(span.name, ())
         ]
 
     def there(self, name: str, look: Look | OutsideLook) -> bool | None:
@@ -545,7 +550,7 @@ class _Found:
         return unproven(clause, _unclear(self.unclear), observations=seen) if self.unclear else None
 
 
-def _premises(timeline: Timeline, away: Mapping[str, Absence], *, needs: Iterable[str] = ()) -> list[str]:
+def _premises(timeline: Timeline, away: Away, *, needs: Iterable[str] = ()) -> list[str]:
     reasons = list(premise.deaths(timeline, needs))
     if timeline.interrupted:
         reasons.append(f"the program was not performed to its end: {timeline.interrupted}")

@@ -2,9 +2,11 @@
 Each dependency of the gateway is taken away in turn, under load, and given back; the gateway is never restarted.
 
 First it hangs, then it is stopped: what accepts and never answers is found by a time-out, what refuses by an error, and
-a gateway may be right about the one alone. A constant "healthy" would otherwise pass. Lengths are the document's time,
-but what is tested has timers in real time: a probe waits for a second, so at a tempo of 60 a dependency hangs for a
-second and a half, and a second after it is back whatever had hung on it must have been given up.
+a gateway may be right about the one alone. At last those that speak HTTP answer with an error, all at once: a gateway
+may take any answer for a good one, or name the first that it finds and no other. A constant "healthy" would otherwise
+pass. Lengths are the document's time, but what is tested has timers in real time: a probe waits for a second, so at a
+tempo of 60 a dependency hangs for a second and a half, and a second after it is back whatever had hung on it must have
+been given up.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import pytest
 
 from conformance.judge import figures, health, targets
 from conformance.judge.health import Absence, Manner
-from fixtures.faults.dependencies import Paused, Stopped
+from fixtures.faults.dependencies import Erring, Paused, Stopped
 from fixtures.faults.program import Phase, Program
 from fixtures.load.profile import Steady
 
@@ -32,14 +34,16 @@ LOAD = Steady(rps=1 / 12)
 
 DEPENDENCIES = ("postgres", "redis", "qdrant", "langflow", "n8n")
 
+NEIGHBOURS = ("qdrant", "langflow", "n8n")
+
 AWAY = {
-    f"{name} {manner}": Absence(name=name, manner=manner)
+    f"{name} {manner}": (Absence(name=name, manner=manner),)
     for name in DEPENDENCIES
     for manner in (Manner.HANGS, Manner.STOPPED)
-}
-"""By phase: the dependency that is away during it, and how."""
+} | {"neighbours err": tuple(Absence(name=name, manner=Manner.ERRS) for name in NEIGHBOURS)}
+"""By phase: the dependencies that are away during it, and how."""
 
-HANGS, STOPPED = timedelta(seconds=90), timedelta(seconds=45)
+HANGS, STOPPED, ERRS = timedelta(seconds=90), timedelta(seconds=45), timedelta(seconds=45)
 
 TAKEN = Program(
     name="dependencies",
@@ -54,6 +58,8 @@ TAKEN = Program(
                 Phase(name=f"{name} back", load=LOAD, lasts=timedelta(seconds=102)),
             )
         ),
+        Phase(name="neighbours err", load=LOAD, lasts=ERRS, faults=(Erring(components=NEIGHBOURS),)),
+        Phase(name="neighbours back", load=LOAD, lasts=timedelta(seconds=75)),
     ),
     needs=frozenset({"upstream", *DEPENDENCIES}),
     owns=frozenset(DEPENDENCIES),

@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 
 from conformance import boards, ci
 from conformance.contract.load import SHIPPED, load
+from conformance.contract.model import slug
 from conformance.contract.parse import cited_at
 from conformance.judge.verdict import Finding, broken, holds, unproven, unsupported
 from conformance.report import annotate, brief, junit
@@ -164,11 +165,15 @@ def test_every_clause_knows_the_entry_that_promises_it(clause_id: str) -> None:
     name, line = found
     entry = (SHIPPED / name).read_text(encoding="utf-8").splitlines()[line - 2 : line + 1]
     words = {part for part in clause_id.split("/")[1:] if part not in ("type", "ledger")} or {clause_id.split("/")[1]}
+    # A recording rule's name has colons, which no name of a file may have.
+    words |= {text.partition("name: ")[2] for text in entry if slug(text.partition("name: ")[2]) in words}
     # Who hears of an alert is promised by its severity's route.
     words |= {"severity"} if clause_id.endswith("/delivered") else set()
 
     assert any(word in text for word in (*words, "level", "promise") for text in entry), entry
-    if clause_id.startswith(("alert/", "metric/osmen", "target/", "trace/port/", "log/query/", "dashboard/")):
+    if clause_id.startswith(
+        ("alert/", "metric/osmen", "target/", "trace/port/", "log/query/", "dashboard/", "record/")
+    ):
         assert any(re.search(rf"\b{re.escape(word)}\b", text) for word in words for text in entry), entry
 
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from conformance.judge.verdict import Verdict
 
-AWAY = {"redis away": health.Absence(name="redis", manner=health.Manner.HANGS)}
+AWAY = {"redis away": (health.Absence(name="redis", manner=health.Manner.HANGS),)}
 LASTS = {"whole": 0.8, "redis away": 1.5, "redis back": 1.8}
 EVERY = 0.15
 

@@ -21,7 +21,7 @@ from conformance.contract.load import load
 from conformance.judge import health, premise
 from conformance.judge.health import Manner
 from conformance.judge.verdict import Status
-from conformance.scenarios.test_dependencies import AWAY, DEPENDENCIES, TAKEN
+from conformance.scenarios.test_dependencies import AWAY, DEPENDENCIES, NEIGHBOURS, TAKEN
 from conformance.timeline.health import HealthSeen
 from conformance.timeline.model import SCHEMA, Config, Death, Span, Timeline
 from fixtures.core import clock
@@ -72,18 +72,20 @@ PHASES = phases()
 def asked(at: float, among: frozenset[str] = frozenset(DEPENDENCIES)) -> tuple[set[str], float]:
     """Which dependencies `among` some a check that begins at `at` finds away, and how long it waits for that."""
     for before, span in pairwise(PHASES):
-        gone = AWAY.get(span.name)
-        if gone is not None and gone.name in among and before.end <= at < span.end:
-            if gone.manner is Manner.STOPPED:
-                return {gone.name}, 0.004
+        gone = {each.name: each.manner for each in AWAY.get(span.name, ()) if each.name in among}
+        if gone and before.end <= at < span.end:
+            if Manner.HANGS not in gone.values():
+                return set(gone), 0.004
             left = span.end - at
-            return ({gone.name}, GIVEN_UP) if left > GIVEN_UP else (set(), left + 0.006)
+            return (set(gone), GIVEN_UP) if left > GIVEN_UP else (set(), left + 0.006)
     return set(), 0.003
 
 
 def how(at: float) -> Manner | None:
     """How a dependency is away at an instant."""
-    return next((AWAY[span.name].manner for span in PHASES if span.name in AWAY and span.start <= at < span.end), None)
+    return next(
+        (AWAY[span.name][0].manner for span in PHASES if span.name in AWAY and span.start <= at < span.end), None
+    )
 
 
 def described(sick: set[str], at: float) -> dict[str, object]:
@@ -277,7 +279,7 @@ def crashing(name: str) -> Bend:
 
 def hanging(name: str) -> Bend:
     def change(answer: Answer, _: str, at: float) -> Answer:
-        return replace(answer, seconds=9.0) if name in asked(at)[0] else answer
+        return replace(answer, seconds=9.0) if asked(at)[0] == {name} else answer
 
     return on("/health", change)
 
@@ -305,7 +307,7 @@ def forgetful(path: str, name: str) -> Bend:
 
 def never_recovered(name: str) -> Bend:
     """What was away once is called unhealthy for ever, in /health and in /ready."""
-    gone = next(span.start for span in PHASES if span.name in AWAY and AWAY[span.name].name == name)
+    gone = next(span.start for span in PHASES if span.name in AWAY and AWAY[span.name][0].name == name)
 
     def sick(at: float) -> set[str]:
         return asked(at)[0] | ({name} if at > gone else set())
@@ -326,7 +328,7 @@ def never_recovered(name: str) -> Bend:
 
 def lingering(path: str, name: str, seconds: float) -> Bend:
     """Fails for `seconds` of the document's time after whatever had hung must have been given up."""
-    back = max(span.end for span in PHASES if span.name in AWAY and AWAY[span.name].name == name) + health.ANSWER
+    back = max(span.end for span in PHASES if span.name in AWAY and AWAY[span.name][0].name == name) + health.ANSWER
 
     def change(answer: Answer, _: str, at: float) -> Answer:
         return replace(answer, status=503) if back - 0.5 < at < back + seconds / TEMPO else answer
@@ -483,7 +485,7 @@ def test_an_honest_service_holds() -> None:
 @pytest.mark.parametrize("manner", list(Manner))
 def test_one_manner_alone_is_not_enough(manner: Manner) -> None:
     """
-    A service that notices a dependency that hangs and not one that refuses, or the reverse, is caught.
+    A service that notices a dependency that hangs and not one that refuses or errs, or the reverse, is caught.
     """
 
     def forgiving(service: Service) -> Service:
@@ -501,7 +503,9 @@ def test_one_manner_alone_is_not_enough(manner: Manner) -> None:
     verdicts = judged(timeline(forgiving(honest)))
     said = "\n".join(each.text() for each in verdicts.values())
 
-    assert by(verdicts, Status.BROKEN) == EACH | READY, said
+    # Only neighbours err, and no probe of the gateway's needs one.
+    struck = {f"health/{name}" for name in NEIGHBOURS} if manner is Manner.ERRS else EACH | READY
+    assert by(verdicts, Status.BROKEN) == struck, said
     assert f"it {manner.past}" in said
 
 
@@ -725,7 +729,7 @@ def test_a_prober_that_always_says_the_same_is_broken(success: bool) -> None:
 @pytest.mark.parametrize(
     ("bent", "words"),
     [
-        (outside(success=None, error="ClientConnectorError: refused"), "the prober did not answer 106 of 106 times"),
+        (outside(success=None, error="ClientConnectorError: refused"), "the prober did not answer 116 of 116 times"),
         (
             replace(timeline(), health=replace(timeline().health, outside=())),  # type: ignore[type-var]
             "no look of an outside prober",
@@ -759,7 +763,7 @@ def _late(seen: Timeline) -> Timeline:
     [
         (lambda seen: replace(seen, health=None), "no look at the gateway's health was recorded"),
         (lambda seen: replace(seen, health=HealthSeen(looks=(), outside=())), "no look at the gateway's health"),
-        (lambda seen: replace(seen, phases=seen.phases[:-3]), "the phase 'n8n hangs' was not performed"),
+        (lambda seen: replace(seen, phases=seen.phases[:-5]), "the phase 'n8n hangs' was not performed"),
         (lambda seen: replace(seen, interrupted="it was broken off"), "not performed to its end"),
         (lambda seen: replace(seen, ledger=Ledger(requests=())), "no request was sent in whole, postgres hangs"),
         (
@@ -798,7 +802,22 @@ def test_looks_that_were_late_are_taken_once_more() -> None:
     assert premise.late_looks(replace(timeline(), health=None)) == ()
 
 
-@pytest.mark.parametrize("manner", list(Manner))
+def test_the_first_that_errs_is_not_all_that_do() -> None:
+    """
+    A service that names one dependency alone, where several are away at once, is caught by the others.
+    """
+
+    def change(answer: Answer, method: str, at: float) -> Answer:
+        first = set(sorted(asked(at)[0])[:1])
+        body = json.dumps(described(first, at + answer.seconds)) if method == "GET" else ""
+        return replace(answer, body=body)
+
+    verdicts = judged(timeline(on("/health", change)(honest)))
+
+    assert by(verdicts, Status.BROKEN) == {"health/n8n", "health/qdrant"}
+
+
+@pytest.mark.parametrize("manner", [Manner.HANGS, Manner.STOPPED])
 def test_a_dependency_that_was_never_away_is_unproven(manner: Manner) -> None:
     """
     Looks that all fell outside one of a dependency's absences say nothing about it, also where they fell into another.

@@ -32,6 +32,26 @@ async def test_a_neighbour_answers_where_the_real_one_does(neighbour: str, path:
 
 
 @pytest.mark.asyncio
+async def test_a_neighbour_errs_when_it_is_told_to_and_is_well_again() -> None:
+    """
+    Every endpoint of its own answers with that status, until it is told otherwise; nonsense changes nothing.
+    """
+    app = create_app(Settings(neighbour="qdrant", port=1))
+    async with TestClient(TestServer(app)) as client:
+        told = []
+        for status in (500, 200):
+            async with client.put("/control", json={"status": status}) as answer:
+                told.append(answer.status)
+            for nonsense in (None, {"status": "500"}, {"stauts": 503}, {"status": True}, {"status": 99}):
+                async with client.put("/control", json=nonsense) as answer:
+                    told.append(answer.status)
+            async with client.get("/healthz") as first, client.get("/livez") as second:
+                told += [first.status, second.status]
+
+    assert told == [204, *[400] * 5, 500, 500, 204, *[400] * 5, 200, 200]
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(("neighbour", "path"), [("qdrant", "/health"), ("langflow", "/healthz"), ("n8n", "/")])
 async def test_a_neighbour_answers_nowhere_else(neighbour: str, path: str) -> None:
     """
