@@ -1,4 +1,4 @@
-"""Judges that each documented scrape job is scraped and answers."""
+"""Judges that each documented scrape job is scraped, as often as documented, and answers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from conformance.judge import premise
 from conformance.judge.verdict import Finding, broken, holds, unproven, unsupported
+from fixtures.language.durations import format_ms
 
 if TYPE_CHECKING:
-    from conformance.contract.model import Target
+    from collections.abc import Iterator
+
+    from conformance.contract.model import Target, Timing
     from conformance.judge.verdict import Verdict
     from conformance.timeline.model import Timeline
 
@@ -28,8 +31,8 @@ TIMED_OUT = "context deadline exceeded"
 """What Prometheus says of a scrape that it gave up."""
 
 
-def up(target: Target, timeline: Timeline) -> Verdict:
-    """Prometheus has the job, and every scrape of it during the run was answered."""
+def up(target: Target, timing: Timing, timeline: Timeline) -> Verdict:
+    """Prometheus has the job, at the documented interval, and every scrape of it during the run was answered."""
     clause = f"target/{target.job}"
     # What others do not tell, the target's own page among them, is no doubt about what Prometheus says of it.
     troubles = [each for each in timeline.troubles if each.startswith(BACKEND)]
@@ -52,6 +55,9 @@ def up(target: Target, timeline: Timeline) -> Verdict:
             "Prometheus has no such job",
             Finding(expected=f"a target of job {target.job}", observed=f"jobs: {jobs}", query="/api/v1/targets"),
         )
+    # What is configured is known however busy the machine was.
+    if paced := list(_otherwise_paced(target.job, timing, timeline)):
+        return broken(clause, "is not scraped as often as documented", *paced, observations=len(listed))
     series = [each for each in timeline.up if each.labels.get("job") == target.job]
     samples = [point for each in series for point in each.points]
     # More of them are no verdict, as said above; at the documented pace each counts.
@@ -87,6 +93,41 @@ def up(target: Target, timeline: Timeline) -> Verdict:
             f"{limit * timeline.tempo:g} s for it"
         )
     return holds(clause, observations=len(samples), reason=f"{len(samples)} scrapes, {said}")
+
+
+def _otherwise_paced(job: str, timing: Timing, timeline: Timeline) -> Iterator[Finding]:
+    """
+    Where Prometheus says of the job that it has another interval than the document's.
+
+    One that the program slows down has that interval, and what the others have is what it would have else.
+    """
+    documented = timing.scrape_interval.total_seconds() / timeline.tempo
+    wanted = timeline.slower.get(job, documented)
+    for each in timeline.targets:
+        if each.job == job and each.scrape_interval is not None and not _same(each.scrape_interval, wanted):
+            yield Finding(
+                expected=f"{each.instance} is scraped {_every(wanted, timeline)}",
+                observed=_every(each.scrape_interval, timeline),
+                query="/api/v1/targets",
+            )
+    usual = timeline.usual_scrape_interval
+    if job in timeline.slower and usual is not None and not _same(usual, documented):
+        yield Finding(
+            expected=f"what the run does not slow down is scraped {_every(documented, timeline)}",
+            observed=_every(usual, timeline),
+            query="/api/v1/status/config",
+        )
+
+
+def _same(left: float, right: float) -> bool:
+    """An interval that was divided by the tempo is a whole number of milliseconds."""
+    return abs(left - right) < 0.001
+
+
+def _every(seconds: float, timeline: Timeline) -> str:
+    """In the document's time, and in the run's where that is another."""
+    run = f" ({seconds:g} s at tempo {timeline.tempo:g})" if timeline.tempo != 1 else ""
+    return f"every {format_ms(round(seconds * timeline.tempo * 1000))}{run}"
 
 
 def _slow_too(job: str, timeline: Timeline, instants: list[float]) -> str:

@@ -139,6 +139,7 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
     up: tuple[Series, ...] = ()
     durations: tuple[Series, ...] = ()
     targets: tuple[Target, ...] = ()
+    usual: float | None = None
     rules: tuple[LoadedRule, ...] = ()
     measures: dict[str, Measured] = {}
     evaluations: tuple[float, ...] = ()
@@ -157,6 +158,8 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
             up = reading.of(lambda: prometheus.samples(UP, start=start, end=end), ())
             durations = reading.of(lambda: prometheus.samples(SCRAPE_DURATION, start=start, end=end), ())
             targets = reading.of(prometheus.targets, ())
+            # Of a job that is slowed down on purpose this alone tells how often it would be scraped else.
+            usual = reading.of(prometheus.usual_scrape_interval, None) if deed.slower else None
             none: tuple[tuple[LoadedRule, ...], dict[str, float]] = ((), {})
             rules, phases = reading.of(prometheus.rules, none)
             missed = reading.of(prometheus.missed_evaluations, 0.0) - deed.missed_before
@@ -210,6 +213,7 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
         stand_ins=deed.stand_ins,
         planned_down=deed.planned_down,
         slower=deed.slower,
+        usual_scrape_interval=usual,
         interrupted=deed.interrupted,
         arrivals=(arrival,),
         troubles=(*deed.troubles, *reading.troubles),

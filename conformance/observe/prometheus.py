@@ -11,11 +11,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from conformance.observe.client import ObserveError
 from conformance.timeline.model import LoadedRule, Measured, Series, Target
+from fixtures.language.durations import DurationError, parse_ms
 
 if TYPE_CHECKING:
     from conformance.observe.client import Client
 
 MISSED = "prometheus_rule_group_iterations_missed_total"
+
+# Prometheus writes the page itself, defaults filled in: to read it as YAML costs a processor more than all else here.
+_USUAL = re.compile(r"^global:\n(?:  .*\n)*?  scrape_interval: (\S+)$", re.MULTILINE)
 
 
 class Prometheus:
@@ -93,10 +97,25 @@ class Prometheus:
                 instance=row["labels"].get("instance", ""),
                 health=row["health"],
                 last_error=row.get("lastError", ""),
+                scrape_interval=self._seconds(row["scrapeInterval"]) if row.get("scrapeInterval") else None,
             )
             for row in rows
         ]
         return tuple(sorted(found, key=lambda target: (target.job, target.instance)))
+
+    def usual_scrape_interval(self) -> float:
+        """The seconds between two scrapes of a job that has no interval of its own, as they are loaded."""
+        path = "/api/v1/status/config"
+        found = _USUAL.search(str(self._data(path)["yaml"]))
+        if found is None:
+            raise ObserveError(f"{self._client.name}: {path}: names no scrape_interval in global")
+        return self._seconds(found[1])
+
+    def _seconds(self, text: str) -> float:
+        try:
+            return parse_ms(text) / 1000
+        except DurationError as error:
+            raise ObserveError(f"{self._client.name}: a scrape interval: {error}") from error
 
     def rules(self) -> tuple[tuple[LoadedRule, ...], dict[str, float]]:
         """Every loaded rule, and by alert name the phase of its group: an instant of an evaluation (Unix seconds)."""

@@ -293,6 +293,16 @@ def _without_target(job: str) -> Bend:
     return bend
 
 
+def pacing(seconds: float, *jobs: str, slower: Mapping[str, float] | None = None, usual: float | None = None) -> Bend:
+    """Prometheus says how often it scrapes those jobs, and (`usual`) all others, where the program slows some down."""
+
+    def bend(seen: Timeline) -> Timeline:
+        told = tuple(replace(each, scrape_interval=seconds) if each.job in jobs else each for each in seen.targets)
+        return replace(seen, targets=told, slower=slower or {}, usual_scrape_interval=usual)
+
+    return bend
+
+
 def _refusing(_: Timeline, old: Notification) -> tuple[Notification, ...]:
     return (replace(old, accepted=False, status=403),)
 
@@ -811,10 +821,28 @@ PAGES = (
     ),
 )
 
+JOBS = ("osmen_gateway", "osmen_postgres", "osmen_redis", "docker")
+SLOWER = dict.fromkeys(JOBS[1:], 2 * INTERVAL)
+"""What the steady program scrapes half as often as the document has it."""
+
 TARGETS = tuple(
     deviant
-    for job in ("osmen_gateway", "osmen_postgres", "osmen_redis", "docker")
+    for job in JOBS
     for deviant in (
+        Deviant(
+            name=f"{job} scraped half as often",
+            programs=(STEADY,),
+            bend=pacing(2 * INTERVAL, job),
+            broken=_targets(job),
+            words=("is not scraped as often as documented", "every 15s (0.25 s at tempo 60)", "every 30s (0.5 s at"),
+        ),
+        Deviant(
+            name=f"{job} scraped twice as often",
+            programs=(STEADY,),
+            bend=pacing(INTERVAL / 2, job),
+            broken=_targets(job),
+            words=("is not scraped as often as documented", "every 7s500ms"),
+        ),
         Deviant(
             name=f"{job} not scraped",
             programs=(STEADY,),
@@ -842,6 +870,33 @@ TARGETS = tuple(
 EVERY_ALERT = _alert("shipped", "silent-below", "fires-above", *FOLLOWING)
 JUDGED_LIVE = EVERY_ALERT - _alert("shipped")
 EVERY_TARGET = _targets("osmen_gateway", "osmen_postgres", "osmen_redis", "docker")
+
+PACES = (
+    Deviant(
+        name="scraped as often as documented",
+        programs=(STEADY,),
+        bend=pacing(INTERVAL, *JOBS),
+    ),
+    Deviant(
+        name="jobs that the program slows down",
+        programs=(STEADY,),
+        bend=then(pacing(INTERVAL, JOBS[0]), pacing(2 * INTERVAL, *JOBS[1:], slower=SLOWER, usual=INTERVAL)),
+    ),
+    Deviant(
+        name="another interval behind one that the program slows down",
+        programs=(STEADY,),
+        bend=pacing(2 * INTERVAL, *JOBS, slower=SLOWER, usual=2 * INTERVAL),
+        broken=_targets(*JOBS),
+        words=("what the run does not slow down is scraped every 15s", "/api/v1/status/config", "/api/v1/targets"),
+    ),
+    Deviant(
+        name="a job slowed down further than the program has it",
+        programs=(STEADY,),
+        bend=then(pacing(2 * INTERVAL, *JOBS[1:]), pacing(1.5, JOBS[1], slower=SLOWER, usual=INTERVAL)),
+        broken=_targets(JOBS[1]),
+        words=("every 30s (0.5 s at tempo 60)", "every 1m30s (1.5 s at tempo 60)"),
+    ),
+)
 
 PREMISES = (
     Deviant(
@@ -1056,7 +1111,7 @@ PREMISES = (
     ),
 )
 
-CATALOGUE = (*RULES, *BESIDE, *SUBJECTS, *BEHAVIOUR, *PAGES, *TARGETS, *PREMISES)
+CATALOGUE = (*RULES, *BESIDE, *SUBJECTS, *BEHAVIOUR, *PAGES, *TARGETS, *PACES, *PREMISES)
 
 ELSEWHERE: Mapping[str, str] = {
     "dashboard/*": "test_judge_dashboards.py",

@@ -57,7 +57,7 @@ def test_a_scrape_that_fails_is_told_apart_by_how_long_it_took(every: int, secon
     """
     timeline = failing(every=every, seconds=seconds)
 
-    verdict = targets.up(load().target(JOB), timeline)
+    verdict = targets.up(load().target(JOB), load().timing, timeline)
 
     assert status is verdict.status, verdict.text()
     assert (status is Status.UNPROVEN) is bool(premise.repeatable(timeline))
@@ -124,8 +124,8 @@ def test_a_page_that_nobody_can_read_is_no_excuse_for_its_target() -> None:
     page = replace(away, troubles=("gateway of steady: GET /metrics: 500",))
     deaf = replace(away, troubles=("prometheus of steady: /api/v1/targets: 503",))
 
-    assert targets.up(load().target(JOB), page).status is Status.BROKEN
-    assert targets.up(load().target(JOB), deaf).status is Status.UNPROVEN
+    assert targets.up(load().target(JOB), load().timing, page).status is Status.BROKEN
+    assert targets.up(load().target(JOB), load().timing, deaf).status is Status.UNPROVEN
 
 
 def passed_once(alert: str, program: str, value: float) -> Timeline:

@@ -295,7 +295,7 @@ MISTAKES = (
     Mistake(
         "text that is a number",
         "targets.yaml",
-        "promise: Prometheus scrapes cAdvisor, and no scrape fails",
+        "promise: Prometheus scrapes cAdvisor at the documented interval, and no scrape fails",
         "promise: 5",
         "targets[3].promise: expected text, not the number '5'; put it in quotes",
     ),

@@ -28,6 +28,6 @@ def test_every_documented_target_answers_each_scrape(
     job: str, contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
 ) -> None:
     """
-    Prometheus scrapes the documented job, and no scrape fails.
+    Prometheus scrapes the documented job at the documented interval, and no scrape fails.
     """
-    prove(targets.up(contract.target(job), timelines["steady"]))
+    prove(targets.up(contract.target(job), contract.timing, timelines["steady"]))

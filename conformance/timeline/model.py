@@ -75,6 +75,8 @@ class Target:
     instance: str
     health: str
     last_error: str
+    scrape_interval: float | None = None
+    """Real seconds between two scrapes of it, as Prometheus says; None where that was not read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,6 +174,8 @@ class Timeline:
     """Scrape jobs that the program itself takes down."""
     slower: Mapping[str, float] = field(default_factory=dict)
     """Scrape jobs with an interval of their own, in seconds."""
+    usual_scrape_interval: float | None = None
+    """Real seconds between two scrapes of any other job, as Prometheus says; None where that was not read."""
     interrupted: str = ""
     """Why the program was not performed to its end; empty when it was."""
     arrivals: tuple[Arrival, ...] = ()
