@@ -395,7 +395,7 @@ class AlertPromise:
         waits = format_duration(self.shipped.for_)
         told = "the firing and then the resolved one" if self.resolved_notification else "the firing one"
         promises = {
-            "shipped": "the loaded rule is the shipped one: expression, for, labels and annotations",
+            "shipped": "the loaded rule is the shipped one, evaluated as often: expression, for, labels, annotations",
             "silent-below": f"does not fire while its measure stays {short} {bound}",
             "fires-above": f"fires when its measure stays {beyond} {bound}",
             "for": f"is pending for {waits} before it fires, exact to the evaluation",

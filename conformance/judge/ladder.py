@@ -59,7 +59,7 @@ def judged(ladder: Ladder, aspect: str, contract: Contract, timelines: Mapping[s
         above = replace(above, interrupted="") if above.rules else above
     silent = alerts.silent_when_short if alert.fires_on else alerts.silent_below
     judges = {
-        "shipped": lambda: shipped.shipped(alert, above),
+        "shipped": lambda: shipped.shipped(alert, contract.timing, above),
         "silent-below": lambda: silent(alert, below, rung=ladder.rung, control=ladder.control),
         "fires-above": lambda: alerts.fires_above(alert, above, rung=ladder.beyond),
         "for": lambda: alerts.waits(alert, above),

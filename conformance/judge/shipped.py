@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from conformance.judge import premise
+from conformance.judge import pace, premise
 from conformance.judge.verdict import Finding, broken, holds, unproven
 from fixtures.language import rules
-from fixtures.language.durations import format_duration, format_ms
+from fixtures.language.durations import format_duration
 from fixtures.language.promql import PromqlError, shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from conformance.contract.model import AlertPromise
+    from conformance.contract.model import AlertPromise, Timing
     from conformance.judge.verdict import Verdict
     from conformance.timeline.model import LoadedRule, Timeline
     from fixtures.language.rules import AlertRule
 
 
-def shipped(alert: AlertPromise, timeline: Timeline) -> Verdict:
+def shipped(alert: AlertPromise, timing: Timing, timeline: Timeline) -> Verdict:
     """
-    The file holds the contract's shipped form, and Prometheus says that it loaded what the file says.
+    The file holds the contract's shipped form, and Prometheus says that it loaded that and evaluates it as often.
     """
     clause = f"alert/{alert.name}/shipped"
     if unread := _unread(timeline):
@@ -45,7 +45,7 @@ def shipped(alert: AlertPromise, timeline: Timeline) -> Verdict:
             ),
         )
     name, rule = found[0]
-    findings = [*_against_contract(alert, rule, name), *_of_group(files[name], rule, timeline)]
+    findings = [*_against_contract(alert, rule, name), *_of_group(files[name], rule, timing)]
     (given_rule,) = _named(given[name], alert.name)
     loaded = [each for each in timeline.rules if each.kind == "alerting" and each.name == alert.name]
     if len(loaded) != 1:
@@ -58,6 +58,7 @@ def shipped(alert: AlertPromise, timeline: Timeline) -> Verdict:
         )
     else:
         findings += _against_file(given_rule, loaded[0], f"{name}:{rule.line}")
+        findings += _otherwise_paced(files[name], rule, loaded[0], timing, timeline)
     if findings:
         return broken(
             clause,
@@ -164,13 +165,13 @@ def _against_contract(alert: AlertPromise, rule: AlertRule, file: str) -> Iterat
                 )
 
 
-def _of_group(file: rules.RuleFile, rule: AlertRule, timeline: Timeline) -> Iterator[Finding]:
+def _of_group(file: rules.RuleFile, rule: AlertRule, timing: Timing) -> Iterator[Finding]:
     """What the rule's group changes about when it is evaluated, and how many alerts it may raise."""
     group = next(each for each in file.groups if rule in each.rules)
-    usual = round(timeline.evaluation_interval * timeline.tempo * 1000)
-    if group.interval is not None and round(group.interval.total_seconds() * 1000) != usual:
+    usual = timing.evaluation_interval
+    if group.interval is not None and group.interval != usual:
         yield Finding(
-            expected=f"evaluated every {format_ms(usual)}, as everything is",
+            expected=f"evaluated every {format_duration(usual)}, as everything is",
             observed=f"group {group.name} is evaluated every {format_duration(group.interval)}",
             location=f"{file.file}:{group.line}",
         )
@@ -184,6 +185,21 @@ def _of_group(file: rules.RuleFile, rule: AlertRule, timeline: Timeline) -> Iter
         yield Finding(
             expected="no limit of alerts",
             observed=f"group {group.name} has limit {group.limit}: beyond it none of its alerts fires",
+            location=f"{file.file}:{group.line}",
+        )
+
+
+def _otherwise_paced(
+    file: rules.RuleFile, rule: AlertRule, loaded: LoadedRule, timing: Timing, timeline: Timeline
+) -> Iterator[Finding]:
+    """Where Prometheus says that it evaluates the rule more or less often than its group, else the document, has it."""
+    group = next(each for each in file.groups if rule in each.rules)
+    wanted = (group.interval or timing.evaluation_interval).total_seconds() / timeline.tempo
+    if loaded.interval is not None and not pace.same(loaded.interval, wanted):
+        yield Finding(
+            expected=f"group {group.name} is evaluated {pace.every(wanted, timeline)}",
+            observed=pace.every(loaded.interval, timeline),
+            query="/api/v1/rules",
             location=f"{file.file}:{group.line}",
         )
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.judge import premise
+from conformance.judge import pace, premise
 from conformance.judge.verdict import Finding, broken, holds, unproven, unsupported
-from fixtures.language.durations import format_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,30 +103,19 @@ def _otherwise_paced(job: str, timing: Timing, timeline: Timeline) -> Iterator[F
     documented = timing.scrape_interval.total_seconds() / timeline.tempo
     wanted = timeline.slower.get(job, documented)
     for each in timeline.targets:
-        if each.job == job and each.scrape_interval is not None and not _same(each.scrape_interval, wanted):
+        if each.job == job and each.scrape_interval is not None and not pace.same(each.scrape_interval, wanted):
             yield Finding(
-                expected=f"{each.instance} is scraped {_every(wanted, timeline)}",
-                observed=_every(each.scrape_interval, timeline),
+                expected=f"{each.instance} is scraped {pace.every(wanted, timeline)}",
+                observed=pace.every(each.scrape_interval, timeline),
                 query="/api/v1/targets",
             )
     usual = timeline.usual_scrape_interval
-    if job in timeline.slower and usual is not None and not _same(usual, documented):
+    if job in timeline.slower and usual is not None and not pace.same(usual, documented):
         yield Finding(
-            expected=f"what the run does not slow down is scraped {_every(documented, timeline)}",
-            observed=_every(usual, timeline),
+            expected=f"what the run does not slow down is scraped {pace.every(documented, timeline)}",
+            observed=pace.every(usual, timeline),
             query="/api/v1/status/config",
         )
-
-
-def _same(left: float, right: float) -> bool:
-    """An interval that was divided by the tempo is a whole number of milliseconds."""
-    return abs(left - right) < 0.001
-
-
-def _every(seconds: float, timeline: Timeline) -> str:
-    """In the document's time, and in the run's where that is another."""
-    run = f" ({seconds:g} s at tempo {timeline.tempo:g})" if timeline.tempo != 1 else ""
-    return f"every {format_ms(round(seconds * timeline.tempo * 1000))}{run}"
 
 
 def _slow_too(job: str, timeline: Timeline, instants: list[float]) -> str:

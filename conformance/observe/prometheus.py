@@ -132,6 +132,7 @@ class Prometheus:
                         annotations=dict(row.get("annotations") or {}),
                         health=row.get("health", ""),
                         last_error=row.get("lastError", ""),
+                        interval=float(group["interval"]) if group.get("interval") else None,
                     )
                 )
                 phases[row["name"]] = _unix(group.get("lastEvaluation", ""))

@@ -422,6 +422,29 @@ RULES = (
         words=("loaded for 5 s", "6 s", "/api/v1/rules"),
     ),
     Deviant(
+        name="rule evaluated half as often",
+        programs=BOTH,
+        bend=loading(lambda rule: replace(rule, interval=2 * INTERVAL)),
+        broken=_alert("shipped"),
+        words=(
+            "group osmen_alerts is evaluated every 15s (0.25 s at tempo 60)",
+            "every 30s (0.5 s at tempo 60)",
+            "/api/v1/rules",
+        ),
+    ),
+    Deviant(
+        name="rule evaluated twice as often",
+        programs=BOTH,
+        bend=loading(lambda rule: replace(rule, interval=INTERVAL / 2)),
+        broken=_alert("shipped"),
+        words=("every 7s500ms (0.125 s at tempo 60)",),
+    ),
+    Deviant(
+        name="rule evaluated as often as documented",
+        programs=BOTH,
+        bend=loading(lambda rule: replace(rule, interval=INTERVAL)),
+    ),
+    Deviant(
         name="rule evaluated with an error",
         programs=BOTH,
         bend=loading(lambda rule: replace(rule, health="err", last_error="found duplicate series")),
@@ -750,6 +773,14 @@ PAGES = (
         bend=grouping("interval: 1m", "query_offset: 30s", "limit: 1"),
         broken=_alert("shipped"),
         words=("group osmen_alerts is evaluated every 1m", "looks 30s back", "has limit 1"),
+    ),
+    Deviant(
+        name="a group that is looked at every minute, and loaded so",
+        programs=(ABOVE,),
+        bend=then(grouping("interval: 1m"), loading(lambda rule: replace(rule, interval=1.0))),
+        broken=_alert("shipped"),
+        # That Prometheus does as the file says is no second difference.
+        words=("differs from the document\n", "evaluated every 15s, as everything is"),
     ),
     Deviant(
         name="send_resolved false",

@@ -175,7 +175,7 @@ def judged(timeline: Timeline) -> dict[str, Verdict]:
     """The verdicts of the main job's judges on the cell that passes the threshold."""
     receiver = CONTRACT.receiver(ALERT.receiver)
     return {
-        "shipped": shipped.shipped(ALERT, timeline),
+        "shipped": shipped.shipped(ALERT, CONTRACT.timing, timeline),
         "fires-above": alerts.fires_above(ALERT, timeline, rung="above"),
         "for": alerts.waits(ALERT, timeline),
         "resolves": alerts.resolves(ALERT, timeline, rung="above"),
@@ -208,7 +208,7 @@ def test_a_threshold_that_is_too_low_is_not_silent_below(timelines: Mapping[str,
 
     assert silence.status is BROKEN, silence.text()
     assert "where it must be silent" in silence.text()
-    assert shipped.shipped(ALERT, timeline).status is BROKEN
+    assert shipped.shipped(ALERT, CONTRACT.timing, timeline).status is BROKEN
 
 
 @pytest.mark.usefixtures("timelines")

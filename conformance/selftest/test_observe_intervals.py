@@ -75,3 +75,21 @@ def test_an_interval_that_cannot_be_read_is_a_trouble(text: str, words: str) -> 
     """
     with pytest.raises(ObserveError, match=words):
         saying({"yaml": text}).usual_scrape_interval()
+
+
+@pytest.mark.parametrize(
+    ("more", "seconds"),
+    [
+        pytest.param({"interval": 0.25}, 0.25, id="a quarter of a second"),
+        pytest.param({"interval": 90}, 90.0, id="a whole number"),
+        pytest.param({}, None, id="nothing"),
+    ],
+)
+def test_a_rule_has_the_interval_of_its_group(more: Mapping[str, float], seconds: float | None) -> None:
+    """
+    In seconds; where nothing is said none is known.
+    """
+    row = {"name": "ServiceDown", "type": "alerting", "query": "up == 0"}
+    ((found,), _) = saying({"groups": [{"name": "osmen_alerts", "rules": [row], **more}]}).rules()
+
+    assert found.interval == seconds

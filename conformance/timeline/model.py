@@ -91,6 +91,8 @@ class LoadedRule:
     annotations: Mapping[str, str] = field(default_factory=dict)
     health: str = ""
     last_error: str = ""
+    interval: float | None = None
+    """Real seconds between two evaluations of its group; None where that was not read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
