@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from conformance.judge import premise
 from conformance.judge.alerts import NEEDS, history
-from conformance.judge.routing import misaddressed, mislabelled, mistimed
+from conformance.judge.routing import misaddressed, mislabelled, mistimed, mistitled
 from conformance.judge.slack import DELIVERY, Bounds, bounds, timer
 from conformance.judge.verdict import Finding, broken, holds, unproven
 from conformance.timeline.model import LATE
@@ -34,6 +34,8 @@ class Page:
 def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, timeline: Timeline) -> Verdict:
     """
     Firing is told once, in time and with the value at which the alert fired; its end is told once, where promised.
+
+    What is read first of either, on a telephone, names the alert.
     """
     clause = f"alert/{alert.name}/delivered"
     if reasons := premise.failed(timeline, needs=NEEDS):
@@ -89,7 +91,8 @@ def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, ti
         late += [(change, first.at)] * (first.at > deadline)
         instants: tuple[float, ...] = (fired,) if state == "firing" else (fired, story.firing[-1])
         findings += _wrong_text(alert, timeline, accepted[0], state, instants)
-        findings += mislabelled(first, severity=alert.shipped.labels.get("severity", ""), name=alert.name)
+        findings += mislabelled(first, severity=alert.shipped.labels.get("severity", ""))
+        findings += mistitled(first, name=alert.name)
     findings += mistimed(receiver, timing, timeline)
     if held_up := _held_up(timeline, late, findings):
         return unproven(clause, held_up)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from conformance.judge import premise
 from conformance.judge.alerts import NEEDS
 from conformance.judge.delivery import Page, state, texts
+from conformance.judge.routing import heading, names
 from conformance.judge.slack import DELIVERY, timer
 from conformance.judge.verdict import Finding, broken, holds, unproven
 from fixtures.core.clock import at
@@ -77,7 +78,7 @@ def recovers(
             when = ", ".join(at(page.at) for page in resolved) or "none"
             finding = Finding(expected=expected, observed=when)
             return broken(clause, "its end was not told once, in time", finding, observations=1 + len(resolved))
-    keys = list(dict.fromkeys(key(page) for page in (*tries, *taken, *resolved)))
+    keys = list(dict.fromkeys(key(page, probe) for page in (*tries, *taken, *resolved)))
     if keys != [keys[0]] or not keys[0]:
         finding = Finding(
             expected="one key in every notification about it, so that a repetition is known as one",
@@ -96,27 +97,23 @@ def about(timeline: Timeline, alert: str, *, anywhere: bool = False) -> Iterator
     """The notifications about that alert in this cell, or with `anywhere` in every cluster, in order of arrival."""
     for notification in timeline.notifications:
         text = "\n".join(texts(notification.body))
-        if re.search(rf"\b{re.escape(alert)}\b", text) and (anywhere or _names(text, timeline.cell)):
+        if re.search(rf"\b{re.escape(alert)}\b", text) and (anywhere or names(text, timeline.cell)):
             yield Page(notification=notification, state=state(notification, text), text=text)
 
 
-def key(page: Notification) -> str:
+def key(page: Notification, alert: str) -> str:
     """
     By what a receiver knows that two notifications are about one thing; empty where it cannot.
 
-    PagerDuty has a key for it; in a chat and in a mailbox it is the heading, without the state.
+    PagerDuty has a key for it; in a chat and in a mailbox it is the heading, without the state. One that does not name
+    the alert is that of every other alert too, and no key.
     """
     if page.receiver == "pagerduty":
         return str(page.body.get("dedup_key") or "")
-    heading = page.body.get("subject", "")
-    attachments = page.body.get("attachments")
-    if isinstance(attachments, list) and attachments and isinstance(attachments[0], dict):
-        heading = attachments[0].get("title", "")
-    return re.sub(r"\[?\b(firing|resolved)\b(:\d+)?\]?", "", str(heading), flags=re.IGNORECASE).strip()
-
-
-def _names(text: str, name: str) -> bool:
-    return bool(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text))
+    told = heading(page)
+    if not names(told, alert):
+        return ""
+    return re.sub(r"\[?\b(firing|resolved)\b(:\d+)?\]?", "", told, flags=re.IGNORECASE).strip()
 
 
 def _before(timeline: Timeline, span: Span) -> float:

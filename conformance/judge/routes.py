@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from conformance.judge import premise
 from conformance.judge.alerts import NEEDS
 from conformance.judge.delivery import state, texts
-from conformance.judge.routing import FILE, misaddressed, mislabelled, misrouted, mistimed
+from conformance.judge.routing import FILE, misaddressed, mislabelled, misrouted, mistimed, mistitled
 from conformance.judge.slack import DELIVERY, timer
 from conformance.judge.verdict import Finding, broken, holds, unproven
 from fixtures.core.clock import at
@@ -58,7 +58,8 @@ def routed(route: Route, contract: Contract, timeline: Timeline, *, probe: str, 
     try:
         findings = [
             *misaddressed(receiver, right[0]),
-            *(mislabelled(right[0], severity=severity, name=probe) if route.severity else ()),
+            *(mislabelled(right[0], severity=severity) if route.severity else ()),
+            *mistitled(right[0], name=probe),
             *mistimed(receiver, contract.timing, timeline),
             *misrouted(route, contract, timeline),
         ]

@@ -712,6 +712,17 @@ def grouping(*lines: str) -> Bend:
     return bend
 
 
+def titled(title: str) -> Bend:
+    """Another title in every message, behind its state; the text stays."""
+    return saying(rf"^\[(firing|resolved)\] {ALERT} \((.+)\)$", title)
+
+
+def _payload(old: Notification) -> dict[str, object]:
+    payload = old.body["payload"]
+    assert isinstance(payload, dict)
+    return payload
+
+
 def _stateless(old: Notification) -> Notification:
     """Without the state in what is read; Alertmanager fills the fallback by itself."""
     text = json.dumps(old.body)
@@ -745,6 +756,42 @@ PAGES = (
         bend=paging(lambda _, old: (replace(old, body={**old.body, "channel": "#random"}),)),
         broken=_alert("delivered"),
         words=("a notification to channel #osmen-alerts", "to #random"),
+    ),
+    Deviant(
+        name="a title that every alert has",
+        programs=BOTH,
+        bend=titled(r"[\1] OsMEN alert"),
+        broken=_alert("delivered"),
+        words=("a notification whose title names HighErrorRate", "'[firing] OsMEN alert'"),
+    ),
+    Deviant(
+        name="a title that is another alert's",
+        programs=BOTH,
+        bend=titled(rf"[\1] {ALERT}Critical (\2)"),
+        broken=_alert("delivered"),
+        words=("a notification whose title names HighErrorRate", "HighErrorRateCritical"),
+    ),
+    Deviant(
+        name="a message without a title",
+        programs=BOTH,
+        bend=titled(""),
+        broken=_alert("delivered"),
+        words=("a notification whose title names HighErrorRate",),
+    ),
+    Deviant(
+        name="the title that Alertmanager gives by itself",
+        programs=BOTH,
+        # But for the state, which stands in capitals there.
+        bend=titled(rf"[\1:1] {ALERT} \2 (warning)"),
+    ),
+    Deviant(
+        name="a summary that every alert has",
+        programs=("service-down",),
+        bend=paging(
+            lambda _, old: (replace(old, body={**old.body, "payload": {**_payload(old), "summary": "OsMEN alert"}}),)
+        ),
+        broken=frozenset({"alert/ServiceDown/delivered"}),
+        words=("a notification whose summary names ServiceDown", "'OsMEN alert'"),
     ),
     Deviant(
         name="a message whose words do not say which state",

@@ -12,7 +12,7 @@ from conformance.judge.receivers import about
 from conformance.judge.verdict import Status, Verdict
 from conformance.scenarios.test_routes import APART, FAILURES, OTHER, RECEIVERS
 from conformance.selftest.judging import judge
-from conformance.selftest.test_judge_routes import RECORDED
+from conformance.selftest.test_judge_routes import RECORDED, retitled
 from conformance.timeline.model import Death
 
 if TYPE_CHECKING:
@@ -148,6 +148,20 @@ def test_an_incident_without_a_key_is_broken() -> None:
 
     assert verdict.status is BROKEN
     assert "no key" in verdict.text()
+
+
+@pytest.mark.parametrize("receiver", ["slack", "default"])
+def test_a_heading_that_all_alerts_share_is_no_key(receiver: str) -> None:
+    """
+    In a chat and in a mailbox nothing but the heading tells a repetition from a page about something else.
+    """
+    changed = bent("RefuseProbe", lambda page: (retitled(page),), receiver=KINDS[receiver])
+    verdicts = judged(changed)
+    clause = f"receiver/{receiver}/refuses"
+
+    assert [name for name, each in verdicts.items() if each.status is not HOLDS] == [clause]
+    assert verdicts[clause].status is BROKEN
+    assert "no key" in verdicts[clause].text()
 
 
 def test_what_a_receiver_took_and_did_not_answer_may_be_told_again() -> None:

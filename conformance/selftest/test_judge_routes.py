@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +69,23 @@ def elsewhere(page: Notification) -> tuple[Notification, ...]:
 
 def another_channel(page: Notification) -> tuple[Notification, ...]:
     return (replace(page, body={**page.body, "channel": "#random"}) if page.receiver == "slack" else page,)
+
+
+def retitled(page: Notification) -> Notification:
+    """With the same title, or subject, as every other one, but for the state; what stands below it stays."""
+
+    def same(title: object) -> str:
+        text, found = re.subn(r"\w+Probe", "OsMEN alert", str(title))
+        assert found
+        return text
+
+    if "subject" in page.body:
+        return replace(page, body={**page.body, "subject": same(page.body["subject"])})
+    attachments = page.body["attachments"]
+    assert isinstance(attachments, list)
+    return replace(
+        page, body={**page.body, "attachments": [{**each, "title": same(each["title"])} for each in attachments]}
+    )
 
 
 def test_the_recorded_routes_hold() -> None:
@@ -245,3 +263,16 @@ def test_an_event_says_how_urgent_it_is_in_its_own_fields(key: str) -> None:
 
     assert {"critical"} == {name for name, each in verdicts.items() if each.status is Status.BROKEN}
     assert "of severity critical" in verdicts["critical"].text() or "whose summary names" in verdicts["critical"].text()
+
+
+@pytest.mark.parametrize(
+    ("receiver", "route", "part"), [("slack", "warning", "title"), ("email", "default", "subject")]
+)
+def test_what_is_read_first_names_the_alert(receiver: str, route: str, part: str) -> None:
+    """
+    A title or a subject that all alerts share says nothing, whatever stands below it.
+    """
+    verdicts = judged(told(lambda page: (retitled(page) if page.receiver == receiver else page,)))
+
+    assert {route} == {name for name, each in verdicts.items() if each.status is Status.BROKEN}
+    assert f"a notification whose {part} names {PROBE}" in verdicts[route].text()
