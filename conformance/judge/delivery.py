@@ -59,7 +59,8 @@ def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, ti
         )
     pages = list(pages_about(alert, timeline))
     findings = [*_strays(receiver, pages)]
-    findings += [each for page in pages for each in misaddressed(receiver, page.notification)]
+    # What a page is made of is read, not measured.
+    read = [each for page in pages for each in misaddressed(receiver, page.notification)]
     deadlines = [("firing", fired, fired + wait + DELIVERY, f"group_wait {wait:g} s")]
     if alert.resolved_notification:
         deadlines.append(("resolved", ended, ended + interval + DELIVERY, f"group_interval {interval:g} s"))
@@ -75,7 +76,7 @@ def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, ti
         )
         if not accepted:
             if timeline.ended < deadline and not own:
-                if findings:
+                if findings or read:
                     # What is wrong already is not undone by what was still to come.
                     break
                 return unproven(
@@ -91,13 +92,14 @@ def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, ti
         late += [(change, first.at)] * (first.at > deadline)
         instants: tuple[float, ...] = (fired,) if state == "firing" else (fired, story.firing[-1])
         findings += _wrong_text(alert, timeline, accepted[0], state, instants)
-        findings += mislabelled(first, severity=alert.shipped.labels.get("severity", ""))
-        findings += mistitled(first, name=alert.name)
-    findings += mistimed(receiver, timing, timeline)
+        read += mislabelled(first, severity=alert.shipped.labels.get("severity", ""))
+        read += mistitled(first, name=alert.name)
+    read += mistimed(receiver, timing, timeline)
+    findings += read
     if held_up := _held_up(timeline, late, findings):
         return unproven(clause, held_up)
     if findings:
-        return broken(clause, _headline(findings), *findings, observations=max(1, seen))
+        return broken(clause, _headline(findings), *findings, observations=max(1, seen), lasting=bool(read))
     told = " and ".join(state for state, *_ in deadlines)
     return holds(clause, observations=seen, reason=f"{told} reached {receiver.kind} once each, with the right text")
 

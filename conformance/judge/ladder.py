@@ -76,6 +76,9 @@ def judged(ladder: Ladder, aspect: str, contract: Contract, timelines: Mapping[s
     verdict = replace(judges[aspect](), about=about)
     if verdict.status is not Status.BROKEN or aspect not in PASSED or alert.fires_on or above.interrupted:
         return verdict
+    if verdict.lasting:
+        # What is read does not rest on the threshold.
+        return verdict
     # Where it is not known whether the threshold was passed at each evaluation, what follows from it is not either.
     reason = alerts.inside_slack(alert, above, above.phase(ladder.beyond))
     return replace(verdict, status=Status.UNPROVEN, reason=f"{verdict.reason}; but {reason}") if reason else verdict

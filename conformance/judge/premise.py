@@ -126,14 +126,11 @@ def excused(verdict: Verdict, timelines: Iterable[Timeline]) -> Verdict:
     """
     The verdict, but unproven instead of broken where the machine had nothing left to give while it was measured.
 
-    What nobody had the time to do is not told apart then from what is not done. What was shipped is read, not measured,
-    and what is counted wrongly when all is over is so at any speed.
+    What nobody had the time to do is not told apart then from what is not done. What was shipped, or is configured, is
+    read and not measured, and what is counted wrongly when all is over is so at any speed.
     """
-    if (
-        verdict.status is not Status.BROKEN
-        or verdict.lasting
-        or verdict.clause.endswith(("/shipped", "alert/undocumented"))
-    ):
+    read = verdict.lasting or verdict.clause.endswith(("/shipped", "alert/undocumented"))
+    if verdict.status is not Status.BROKEN or read:
         return verdict
     timelines = tuple(timelines)
     most = max((in_use(each) or 0.0 for each in timelines), default=0.0)

@@ -66,7 +66,7 @@ def routed(route: Route, contract: Contract, timeline: Timeline, *, probe: str, 
     except RoutesError as error:
         return unproven(clause, f"{FILE}: {error}", lasting=True)
     if findings:
-        return broken(clause, "was told, but not as documented", *findings, observations=len(own))
+        return broken(clause, "was told, but not as documented", *findings, observations=len(own), lasting=True)
     return holds(
         clause,
         observations=len(pages),

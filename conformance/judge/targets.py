@@ -56,7 +56,7 @@ def up(target: Target, timing: Timing, timeline: Timeline) -> Verdict:
         )
     # What is configured is known however busy the machine was.
     if paced := list(_otherwise_paced(target.job, timing, timeline)):
-        return broken(clause, "is not scraped as often as documented", *paced, observations=len(listed))
+        return broken(clause, "is not scraped as often as documented", *paced, observations=len(listed), lasting=True)
     series = [each for each in timeline.up if each.labels.get("job") == target.job]
     samples = [point for each in series for point in each.points]
     # More of them are no verdict, as said above; at the documented pace each counts.

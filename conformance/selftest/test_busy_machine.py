@@ -11,8 +11,8 @@ import pytest
 from conformance.contract.load import load
 from conformance.judge import alerts, delivery, ladder, premise, slack, targets
 from conformance.judge.verdict import Status, broken, holds, unproven
-from conformance.selftest.deviants import saying
-from conformance.selftest.judging import ladders
+from conformance.selftest.deviants import CATALOGUE, ELSEWHERE, saying
+from conformance.selftest.judging import judge, ladders
 from conformance.selftest.recording import stalled, timelines
 from conformance.timeline.model import Series
 from fixtures.load.ledger import Ledger, Outcome
@@ -400,12 +400,14 @@ def test_what_is_broken_on_a_machine_with_nothing_left_is_unproven(share: float 
 
 def test_nothing_excuses_what_was_shipped_and_nothing_holds_for_it() -> None:
     """
-    A rule is read and not measured, a sum is wrong at any speed; and what is unproven or holds stays what it is.
+    A rule or an interval is read and not measured, a sum is wrong at any speed; and what is unproven or holds stays what
+    it is.
     """
     full = used(timelines()["steady"], 1.0)
     others = [
         broken("alert/HighErrorRate/shipped", "is another rule", observations=1),
         broken("metric/osmen_errors_total/ledger", "does not count what happened", observations=1, lasting=True),
+        broken("target/docker", "is not scraped as often as documented", observations=1, lasting=True),
         unproven("alert/HighErrorRate/for", "a premise failed"),
         holds("alert/HighErrorRate/for", observations=3),
     ]
@@ -705,3 +707,24 @@ def _moved(seen: Timeline, alert: str, evaluations: int) -> Timeline:
             for each in seen.alerts
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "lasting"),
+    [
+        ("a title that every alert has", True),
+        ("another channel", True),
+        ("a wait that no tempo shows", True),
+        ("osmen_gateway scraped half as often", True),
+        ("told late", False),
+        ("one scrape of osmen_gateway failed", False),
+    ],
+)
+def test_what_is_read_of_a_page_or_a_target_lasts(name: str, lasting: bool) -> None:
+    """
+    A machine that is too busy makes pages late and scrapes fail; titles, channels and intervals it does not change.
+    """
+    (deviant,) = (each for each in CATALOGUE if each.name == name)
+    verdicts = judge(deviant.bent(timelines()), without=ELSEWHERE)
+
+    assert {verdicts[clause].lasting for clause in deviant.broken} == {lasting}
