@@ -62,8 +62,8 @@ class Verdict:
     `observations` counts what the status rests on; a `holds` that rests on nothing cannot be made.
 
     `about` names the programs that it rests on, where they are fewer than those of its test. What is `lasting` no
-    second attempt would find otherwise: where it is broken it was read, or counted when all was over, so no busy machine
-    excuses it.
+    second attempt would find otherwise: where it is broken it was read, or counted when all was over, and no busy
+    machine excuses it.
     """
 
     clause: str

@@ -400,8 +400,7 @@ def test_what_is_broken_on_a_machine_with_nothing_left_is_unproven(share: float 
 
 def test_nothing_excuses_what_was_shipped_and_nothing_holds_for_it() -> None:
     """
-    A rule or an interval is read and not measured, a sum is wrong at any speed; and what is unproven or holds stays what
-    it is.
+    A rule or an interval is read, a sum is wrong at any speed; and what is unproven or holds stays what it is.
     """
     full = used(timelines()["steady"], 1.0)
     others = [

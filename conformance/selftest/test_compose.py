@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
+from conformance.contract.load import load
 from fixtures.gateway.logs import JsonLine
 from fixtures.language import logql_parts
+from fixtures.language.durations import parse_duration
 from fixtures.stack import compose, render
 from fixtures.stack.provision import ProvisionError, provide
 
@@ -121,6 +123,21 @@ def test_every_documented_port_and_target_is_there(folder: Path) -> None:
     documented |= {f"{port}:{port}" for port in (5778, 16686, 14268, 14250, 9411, 4317, 4318)}
     assert documented <= ports
     assert hosts - set(loaded(folder, COMPOSE[0])["services"]) == {"gateway"}
+
+
+def test_prometheus_looks_and_decides_as_often_as_documented(folder: Path) -> None:
+    """
+    No job has an interval of its own, and those of all are the contract's.
+    """
+    written, timing = loaded(folder, "prometheus.yml"), load().timing
+    own = [job["job_name"] for job in written["scrape_configs"] if "scrape_interval" in job]
+    intervals = {key: parse_duration(written["global"][key]) for key in ("scrape_interval", "evaluation_interval")}
+
+    assert own == []
+    assert intervals == {
+        "scrape_interval": timing.scrape_interval,
+        "evaluation_interval": timing.evaluation_interval,
+    }
 
 
 def test_no_secret_stands_in_a_file(folder: Path) -> None:
