@@ -511,9 +511,11 @@ class _Found:
         self._story = story
         self.wrong: list[Finding] = []
         self.unclear: list[Finding] = []
+        self.sure = False
 
     def note(self, look: Look, expected: str, observed: str, *, sure: bool = True, because: str = "") -> None:
         """A look that deviates; `sure` says that no busy machine explains it."""
+        self.sure |= sure
         blame = self.wrong if sure or not self._story.busy(look) else self.unclear
         blame.append(self._story.finding(look, expected, observed, because=because))
 
@@ -546,7 +548,9 @@ class _Found:
     def verdict(self, clause: str, seen: int) -> Verdict | None:
         """Broken where something deviates for sure, unproven where it may; None where nothing does."""
         if self.wrong:
-            return broken(clause, _first(self.wrong, seen), *self.wrong[:EXAMPLES], observations=seen)
+            return broken(
+                clause, _first(self.wrong, seen), *self.wrong[:EXAMPLES], observations=seen, lasting=self.sure
+            )
         return unproven(clause, _unclear(self.unclear), observations=seen) if self.unclear else None
 
 

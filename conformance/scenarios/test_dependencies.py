@@ -147,7 +147,7 @@ def test_the_gateway_tells_its_metrics_whatever_is_away(
     """
     Who is paged for a gateway that is down finds one that is down, and not a database.
     """
-    prove(targets.up(contract.target("osmen_gateway"), timelines["dependencies"]))
+    prove(targets.up(contract.target("osmen_gateway"), contract.timing, timelines["dependencies"]))
 
 
 @pytest.mark.parametrize(
