@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from conformance.judge import premise
 from conformance.judge.kubelet import Answers, Heard, Probing, Turn, offsets, played
 from conformance.judge.premise import BUSY, NEARBY
+from conformance.judge.prober import ProberError, indulgent
 from conformance.judge.verdict import Finding, broken, holds, unproven
 from fixtures.core import clock
 
@@ -299,7 +300,11 @@ def routed(promise: ProbePromise, timeline: Timeline, *, away: Away) -> Verdict:
 
 
 def uptime(health: Health, timeline: Timeline, *, away: Away) -> Verdict:
-    """What an outside prober makes of the service is what the service said at that time."""
+    """
+    What an outside prober makes of the service is what the service said at that time.
+
+    What the service did not say, the prober would not take for up either.
+    """
     clause = "uptime/external"
     reasons = _premises(timeline, away, needs=("blackbox_exporter",))
     outside = timeline.health.outside if timeline.health is not None else ()
@@ -309,6 +314,8 @@ def uptime(health: Health, timeline: Timeline, *, away: Away) -> Verdict:
         reasons.append("no look of an outside prober was recorded")
     if reasons:
         return unproven(clause, "; ".join(reasons))
+    if told_otherwise := _indulgent(clause, timeline):
+        return told_otherwise
     story = _Story(timeline, away)
     wrong: list[Finding] = []
     told = {True: 0, False: 0}
@@ -341,6 +348,21 @@ def uptime(health: Health, timeline: Timeline, *, away: Away) -> Verdict:
         reason=f"the prober saw it down {told[False]} times, while {health.path} said so, and else up "
         f"({seen - told[False]} times)",
     )
+
+
+def _indulgent(clause: str, timeline: Timeline) -> Verdict | None:
+    """The verdict where the prober's configuration is no ground to believe its looks; None where it is, or unknown."""
+    seen = timeline.health
+    assert seen is not None, "the premises come first"
+    if seen.prober_trouble:
+        return unproven(clause, f"what the prober takes for up could not be read: {seen.prober_trouble}")
+    modules = dict.fromkeys(each.module for each in seen.outside)
+    try:
+        lenient = tuple(indulgent(seen.prober, modules)) if seen.prober else ()
+    except ProberError as error:
+        return unproven(clause, f"what the prober takes for up could not be understood: {error}", lasting=True)
+    headline = "its prober takes more than success for up"
+    return broken(clause, headline, *lenient, observations=len(modules), lasting=True) if lenient else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

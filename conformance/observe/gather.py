@@ -218,7 +218,7 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
         arrivals=(arrival,),
         troubles=(*deed.troubles, *reading.troubles),
         attempts=deed.attempts,
-        health=deed.health,
+        health=_health(deed, backends),
         metrics=seen_metrics,
         traces=_traces(deed, backends) if "traces" in deed.signals else None,
         logs=_logs(deed, backends) if "logs" in deed.signals else None,
@@ -227,6 +227,18 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
             name: raw_query(name, start=start, end=end) + f" @ {end:.3f}" for name in (ALERTS, UP, SCRAPE_DURATION)
         },
     )
+
+
+def _health(deed: Deed, backends: Backends) -> HealthSeen | None:
+    """What was seen of the service's health, and what the outside prober is told to take for healthy."""
+    if deed.health is None or not deed.health.outside:
+        return deed.health
+    try:
+        with Client("blackbox_exporter", backends.urls["blackbox_exporter"]) as client:
+            return replace(deed.health, prober=client.text("/config"))
+    except ObserveError as error:
+        # It is no reason to doubt what was seen from beside the service.
+        return replace(deed.health, prober_trouble=str(error))
 
 
 def _traces(deed: Deed, backends: Backends) -> TracesSeen:

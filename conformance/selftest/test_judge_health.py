@@ -726,9 +726,80 @@ def test_a_prober_that_always_says_the_same_is_broken(success: bool) -> None:
     assert f"probe_success {success:d}" in verdicts["uptime/external"].text()
 
 
+LOADED = """\
+modules:
+    http_2xx:
+        prober: http
+        timeout: 2s
+        http:
+            preferred_ip_protocol: ip4
+            method: GET
+    http_head:
+        prober: http
+        http:
+            method: HEAD
+    icmp:
+        prober: icmp
+"""
+
+
+def told(**fields: str) -> Timeline:
+    """The honest timeline with what the outside prober said of its configuration."""
+    seen = timeline()
+    assert seen.health is not None
+    return replace(seen, health=replace(seen.health, **fields))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "loaded",
+    [LOADED, LOADED.replace("method: GET", "valid_status_codes: [200, 204]"), ""],
+    ids=["as it ships", "fewer codes", "not read"],
+)
+def test_a_prober_that_takes_success_for_up_holds(loaded: str) -> None:
+    """
+    Some of the successes are no more than all of them; a run that did not read it is judged by the looks.
+    """
+    assert by(judged(told(prober=loaded)), Status.BROKEN) == set()
+
+
+@pytest.mark.parametrize(
+    ("loaded", "words"),
+    [
+        pytest.param(
+            LOADED.replace("method: GET", "valid_status_codes: [200, 204, 500, 502]"),
+            "valid_status_codes 200, 204, 500, 502",
+            id="a crash is up",
+        ),
+        pytest.param(
+            LOADED.replace("method: HEAD", "valid_status_codes: [404]"),
+            "module http_head takes an answer of 200 to 299 for up",
+            id="nothing there is up",
+        ),
+        pytest.param(
+            LOADED.replace("prober: http", "prober: tcp", 1), "module http_2xx asks over HTTP", id="a port is up"
+        ),
+    ],
+)
+def test_a_prober_that_takes_more_for_up_is_broken(loaded: str, words: str) -> None:
+    """
+    The gateway says 200 or 503 and nothing else, so no look meets what a crashed one would be called.
+    """
+    verdicts = judged(told(prober=loaded))
+
+    assert by(verdicts, Status.BROKEN) == {"uptime/external"}
+    assert words in verdicts["uptime/external"].text()
+    assert verdicts["uptime/external"].lasting
+
+
 @pytest.mark.parametrize(
     ("bent", "words"),
     [
+        (
+            told(prober_trouble="blackbox_exporter: GET /config: 503"),
+            "takes for up could not be read: blackbox_exporter",
+        ),
+        (told(prober="modules: ["), "could not be understood: ParserError"),
+        (told(prober=LOADED.replace("http_head", "other")), "could not be understood: KeyError: 'http_head'"),
         (outside(success=None, error="ClientConnectorError: refused"), "the prober did not answer 116 of 116 times"),
         (
             replace(timeline(), health=replace(timeline().health, outside=())),  # type: ignore[type-var]
@@ -739,7 +810,7 @@ def test_a_prober_that_always_says_the_same_is_broken(success: bool) -> None:
             "blackbox_exporter died",
         ),
     ],
-    ids=["mute", "absent", "dead"],
+    ids=["untold", "misunderstood", "another", "mute", "absent", "dead"],
 )
 def test_a_prober_that_says_nothing_proves_nothing(bent: Timeline, words: str) -> None:
     """

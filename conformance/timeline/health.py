@@ -17,6 +17,10 @@ class HealthSeen:
     """Looks at something idle beside the service: how long they take is the machine's doing."""
     starved: tuple[tuple[float, float], ...] = ()
     """For how long in all, by instant, the service and what it asks were ready to run and had no processor; seconds."""
+    prober: str = ""
+    """The configuration that the outside prober says it has loaded; empty where it was not read."""
+    prober_trouble: str = ""
+    """Why it could not be read."""
 
     def at(self, method: str, path: str) -> tuple[Look, ...]:
         """The looks at one path in one method, in order."""
