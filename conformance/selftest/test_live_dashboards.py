@@ -10,24 +10,26 @@ import copy
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from conformance.contract.load import load
-from conformance.judge import dashboards
+from conformance.judge import dashboards, premise
 from conformance.judge.verdict import Status
-from conformance.perform import Stage
 from conformance.scenarios.test_dashboards import BOARDS
+from conformance.selftest import attempts
 from fixtures.core import rundir
-from fixtures.core.journal import Journal
 from fixtures.stack.secrets import Secrets
 from fixtures.stack.stack import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from conformance.judge.verdict import Verdict
-    from conformance.perform import Listener
+    from conformance.perform import Foresee
     from conformance.timeline.model import Timeline
+    from fixtures.faults.program import Program
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = load()
@@ -167,7 +169,7 @@ BENT = {
         f"1 - sum(rate(redis_keyspace_misses_total{RATE})) /",
         status=Status.HOLDS,
     ),
-    "uneven-window": replace(requests(RATE, "[50s]", "cannot be asked at tempo 60"), status=Status.UNPROVEN),
+    "uneven-window": replace(requests(RATE, "[50s]", "cannot be asked at tempo "), status=Status.UNPROVEN),
 }
 
 VARIABLE = "variable-without-values"
@@ -196,42 +198,46 @@ def without_values() -> str:
 @pytest.fixture(scope="module")
 def timeline(tmp_path_factory: pytest.TempPathFactory) -> Timeline:
     """
-    The program of the dashboards performed once, every bent dashboard asked beside the shipped ones.
+    The program of the dashboards performed, every bent dashboard asked beside the shipped ones.
     """
-    directory = rundir.create(exact=tmp_path_factory.mktemp("boards"))
-    journal = Journal(directory.path / "journal.ndjson")
-    stage = Stage(
-        [BOARDS],
-        settings=Settings(
-            rundir=directory, rules=ROOT / "rules", tempo=60, secrets=Secrets(directory.path / "secrets")
-        ),
-        contract=CONTRACT,
-        journal=journal,
-        listener=cast("Listener", Quiet()),
-        dashboards={
+
+    def perform(chosen: Sequence[Program], foresee: Foresee) -> Mapping[str, Timeline]:
+        directory = rundir.create(exact=tmp_path_factory.mktemp("boards"))
+        secrets = Secrets(directory.path / "secrets")
+        settings = Settings(rundir=directory, rules=ROOT / "rules", tempo=60, secrets=secrets)
+        given = {
             **SHIPPED,
             **{f"{name}.json": bent(case) for name, case in BENT.items()},
             f"{VARIABLE}.json": without_values(),
-        },
-    )
-    try:
-        stage.run()
-    finally:
-        journal.close()
-    return stage.timelines[BOARDS.name]
+        }
+        return attempts.staged(chosen, foresee, settings=settings, contract=CONTRACT, dashboards=given)
 
-
-class Quiet:
-    """Listens and says nothing."""
-
-    def __getattr__(self, _: str) -> object:
-        return lambda *_: None
+    return attempts.performed([BOARDS], expected, perform)[BOARDS.name]
 
 
 def judged(clause: str, timeline: Timeline, board: str = "") -> Verdict:
+    """What the main job says of a panel, and excuses."""
     promise = CONTRACT.panel(clause)
     promise = replace(promise, board=board or promise.board)
-    return dashboards.shows(promise, CONTRACT, timeline, calm="calm", fault="fault")
+    verdict = dashboards.shows(promise, CONTRACT, timeline, calm="calm", fault="fault")
+    return premise.excused(verdict, [timeline])
+
+
+def beside(case: Bent) -> str:
+    """The clause of the sound panel that stands beside the bent one."""
+    board = CONTRACT.panel(case.clause).board
+    return next(each.clause_id for each in CONTRACT.panels if each.board == board and each.clause_id != case.clause)
+
+
+def expected(timeline: Timeline) -> Iterator[tuple[Status, Verdict]]:
+    """Each verdict about a panel, shipped or bent, after the status that it must have."""
+    for panel in CONTRACT.panels:
+        yield Status.HOLDS, judged(panel.clause_id, timeline)
+        if panel.board == "agents":
+            yield Status.BROKEN, judged(panel.clause_id, timeline, VARIABLE)
+    for name, case in BENT.items():
+        yield case.status, judged(case.clause, timeline, name)
+        yield Status.HOLDS, judged(beside(case), timeline, name)
 
 
 def test_the_shipped_dashboards_hold(timeline: Timeline) -> None:
@@ -249,14 +255,12 @@ def test_a_bent_panel_is_told(name: str, timeline: Timeline) -> None:
     The bent panel is broken for the reason that it is, and the one beside it holds.
     """
     case = BENT[name]
-    board = CONTRACT.panel(case.clause).board
-    other = next(each for each in CONTRACT.panels if each.board == board and each.clause_id != case.clause)
-
     verdict = judged(case.clause, timeline, name)
-    beside = judged(other.clause_id, timeline, name)
+    other = judged(beside(case), timeline, name)
+
     assert verdict.status is case.status, verdict.text()
     assert case.says in verdict.text()
-    assert beside.status is Status.HOLDS, beside.text()
+    assert other.status is Status.HOLDS, other.text()
 
 
 def test_a_variable_that_finds_nothing_breaks_every_panel_with_it(timeline: Timeline) -> None:

@@ -8,35 +8,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
 from conformance.contract.load import load
-from conformance.judge import alerts, delivery, shipped
+from conformance.judge import ladder, premise
 from conformance.judge.verdict import Status, Verdict
-from conformance.perform import Stage
 from conformance.report.redact import Redactor
 from conformance.report.write import mask
-from conformance.scenarios.test_error_rate import ABOVE, BELOW
-from conformance.selftest import canaries
+from conformance.scenarios.test_error_rate import ABOVE, BELOW, LADDER
+from conformance.selftest import attempts, canaries
 from fixtures.core import rundir
-from fixtures.core.journal import Journal
 from fixtures.stack.secrets import NAMES, Secrets
-from fixtures.stack.stack import Settings, Subject
+from fixtures.stack.stack import AGAIN, Settings, Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from conformance.perform import Listener
+    from conformance.perform import Foresee
     from conformance.timeline.model import Timeline
     from fixtures.core.rundir import RunDir
+    from fixtures.faults.program import Program
 
 ROOT = Path(__file__).parents[2]
 RULES = (ROOT / "rules/alerts.yml").read_text(encoding="utf-8")
 ROUTES = (ROOT / "rules/alertmanager.yml").read_text(encoding="utf-8")
 CONTRACT = load()
-ALERT = CONTRACT.alert("HighErrorRate")
 
 HOLDS, BROKEN, UNPROVEN = Status.HOLDS, Status.BROKEN, Status.UNPROVEN
 ASPECTS = ("shipped", "fires-above", "for", "resolves", "delivered")
@@ -123,31 +121,24 @@ DEVIANTS = (
 LOWERED = "threshold-lowered"
 
 
-class Quiet:
-    """Listens and says nothing."""
-
-    def __getattr__(self, _: str) -> object:
-        return lambda *_: None
-
-
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
-    """
-    Where the deviants' run writes.
-    """
-    return rundir.create(exact=tmp_path_factory.mktemp("deviants"))
+EXPECTED: Mapping[str, Mapping[str, Status]] = {
+    **{deviant.name: dict(zip(ASPECTS, deviant.statuses, strict=True)) for deviant in DEVIANTS},
+    LOWERED: {"shipped": BROKEN, "silent-below": BROKEN},
+}
+"""By program, what each judge must say of it."""
 
 
-@pytest.fixture(scope="module")
-def secrets(directory: RunDir) -> Secrets:
-    """
-    The credentials of the deviants' run.
-    """
-    return Secrets(directory.path / "secrets")
+@dataclass(frozen=True, kw_only=True)
+class Performed:
+    """Every deviant's timeline, and where the first stack, on which all of them stood, wrote and had its secrets."""
+
+    timelines: Mapping[str, Timeline]
+    directory: RunDir
+    secrets: Secrets
 
 
 @pytest.fixture(scope="module")
-def timelines(directory: RunDir, secrets: Secrets) -> Mapping[str, Timeline]:
+def performed(tmp_path_factory: pytest.TempPathFactory) -> Performed:
     """
     Every deviant performed: errors above the threshold, for the last one below it.
     """
@@ -155,32 +146,42 @@ def timelines(directory: RunDir, secrets: Secrets) -> Mapping[str, Timeline]:
     programs.append(replace(BELOW, name=LOWERED))
     subjects = {deviant.name: deviant.subject for deviant in DEVIANTS}
     subjects[LOWERED] = rules("> 0.1", "> 0.08")
-    journal = Journal(directory.path / "journal.ndjson")
-    stage = Stage(
-        programs,
-        settings=Settings(rundir=directory, rules=ROOT / "rules", tempo=60, secrets=secrets),
-        contract=CONTRACT,
-        journal=journal,
-        listener=cast("Listener", Quiet()),
-        subjects=subjects,
-    )
-    try:
-        stage.run()
-    finally:
-        journal.close()
-    return stage.timelines
+    places: list[tuple[RunDir, Secrets]] = []
+
+    def perform(chosen: Sequence[Program], foresee: Foresee) -> Mapping[str, Timeline]:
+        directory = rundir.create(exact=tmp_path_factory.mktemp("deviants"))
+        secrets = Secrets(directory.path / "secrets")
+        places.append((directory, secrets))
+        settings = Settings(rundir=directory, rules=ROOT / "rules", tempo=60, secrets=secrets)
+        return attempts.staged(chosen, foresee, settings=settings, contract=CONTRACT, subjects=subjects)
+
+    timelines = attempts.performed(programs, expected, perform)
+    directory, secrets = places[0]
+    return Performed(timelines=timelines, directory=directory, secrets=secrets)
+
+
+@pytest.fixture(scope="module")
+def timelines(performed: Performed) -> Mapping[str, Timeline]:
+    """
+    Everything known about each deviant, by its name.
+    """
+    return performed.timelines
 
 
 def judged(timeline: Timeline) -> dict[str, Verdict]:
-    """The verdicts of the main job's judges on the cell that passes the threshold."""
-    receiver = CONTRACT.receiver(ALERT.receiver)
+    """What the main job says of the one cell, and excuses, by aspect."""
+    name = timeline.program
+    own = replace(LADDER, below=name, above=name)
     return {
-        "shipped": shipped.shipped(ALERT, CONTRACT.timing, timeline),
-        "fires-above": alerts.fires_above(ALERT, timeline, rung="above"),
-        "for": alerts.waits(ALERT, timeline),
-        "resolves": alerts.resolves(ALERT, timeline, rung="above"),
-        "delivered": delivery.delivered(ALERT, receiver, CONTRACT.timing, timeline),
+        aspect: premise.excused(ladder.judged(own, aspect, CONTRACT, {name: timeline}), [timeline])
+        for aspect in EXPECTED[name]
     }
+
+
+def expected(timeline: Timeline) -> Iterator[tuple[Status, Verdict]]:
+    """Each verdict about a deviant, after the status that it must have."""
+    for aspect, verdict in judged(timeline).items():
+        yield EXPECTED[timeline.program][aspect], verdict
 
 
 @pytest.mark.parametrize("deviant", DEVIANTS, ids=lambda deviant: deviant.name)
@@ -191,9 +192,7 @@ def test_a_bent_subject_breaks_exactly_the_right_clauses(deviant: Deviant, timel
     verdicts = judged(timelines[deviant.name])
 
     told = "\n\n".join(verdict.text() for verdict in verdicts.values())
-    assert dict(zip(ASPECTS, deviant.statuses, strict=True)) == {
-        name: each.status for name, each in verdicts.items()
-    }, told
+    assert EXPECTED[deviant.name] == {name: each.status for name, each in verdicts.items()}, told
     for aspect, words in deviant.words.items():
         assert words in verdicts[aspect].text()
 
@@ -202,27 +201,27 @@ def test_a_threshold_that_is_too_low_is_not_silent_below(timelines: Mapping[str,
     """
     A rule that fires at nine tenths of the documented threshold breaks the promise of silence, and its shipped form.
     """
-    timeline = timelines[LOWERED]
+    verdicts = judged(timelines[LOWERED])
 
-    silence = alerts.silent_below(ALERT, timeline, rung="below", control="control")
-
+    silence = verdicts["silent-below"]
     assert silence.status is BROKEN, silence.text()
     assert "where it must be silent" in silence.text()
-    assert shipped.shipped(ALERT, CONTRACT.timing, timeline).status is BROKEN
+    assert verdicts["shipped"].status is BROKEN
 
 
-@pytest.mark.usefixtures("timelines")
-def test_a_credential_that_a_subject_tells_is_found_there_and_nowhere_else(directory: RunDir, secrets: Secrets) -> None:
+def test_a_credential_that_a_subject_tells_is_found_there_and_nowhere_else(performed: Performed) -> None:
     """
     Of all that a whole stack writes, only what the talkative gateway wrote holds a credential; masking leaves none.
     """
+    directory, secrets = performed.directory, performed.secrets
     given = {name: secrets.value(name) for name in NAMES}
     told = canaries.leaks(directory.path, given)
     masked = mask(directory.path, Redactor(secrets.values()))
 
-    assert told == [
+    # Where it was performed once more, it told it once more.
+    assert {each.replace(AGAIN, "") for each in told} == {
         "logs/gateway-tells-its-password.log: gateway-database",
         "other-logs/tells-its-password.txt: gateway-database",
-    ]
+    }
     assert [directory.relative(path) for path in masked] == [each.partition(":")[0] for each in told]
     assert canaries.leaks(directory.path, given) == []
