@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from conformance.judge.verdict import Status, broken, holds, unproven
@@ -21,22 +22,31 @@ BUSY, BENT, SOUND = unproven("x", "the machine was too busy"), broken("x", "is b
 NEVER = unproven("x", "cannot be asked", lasting=True)
 
 
+def used(seen: Timeline, share: float) -> Timeline:
+    """A timeline in which that share of the processors was in use."""
+    return replace(seen, processors=((seen.begun, share), (seen.ended, share)))
+
+
 class Machine:
     """Gives the recorded timelines for what is performed, and lets one verdict after the other be seen of the first."""
 
-    def __init__(self, *verdicts: Verdict) -> None:
+    def __init__(self, *verdicts: Verdict, wanted: Status = Status.BROKEN, used: float = 0.5) -> None:
         self.verdicts = verdicts
+        self.wanted = wanted
+        self.used = used
         self.stacks: list[list[str]] = []
         self.told: list[Foreseen] = []
 
     def judge(self, seen: Timeline) -> Iterable[tuple[Status, Verdict]]:
-        """Both must be broken; of the second it always shows."""
-        verdict = self.verdicts[len(self.stacks) - 1] if seen.program == ABOVE.name else BENT
-        yield Status.BROKEN, verdict
+        """The second must be broken, and always is."""
+        if seen.program == ABOVE.name:
+            yield self.wanted, self.verdicts[len(self.stacks) - 1]
+        else:
+            yield Status.BROKEN, BENT
 
     def perform(self, programs: Sequence[Program], foresee: Foresee) -> Mapping[str, Timeline]:
         self.stacks.append([each.name for each in programs])
-        found = {each.name: timelines()[each.name] for each in programs}
+        found = {each.name: used(timelines()[each.name], self.used) for each in programs}
         self.told.append(foresee(found))
         return found
 
@@ -69,7 +79,16 @@ def test_what_shows_at_once_or_otherwise_than_it_should_is_performed_once() -> N
     """
     for verdict in (BENT, SOUND, NEVER):
         assert Machine(verdict).stood() == [[ABOVE.name, BELOW.name]]
+    assert Machine(BENT, wanted=Status.HOLDS).stood() == [[ABOVE.name, BELOW.name]]
 
     missed = Machine(SOUND)
     missed.stood()
     assert missed.told[0].firm == {ABOVE.name: ["x is holds where it should be broken: "]}
+
+
+def test_what_a_full_machine_broke_is_excused_and_what_it_did_not_hide_is_found() -> None:
+    """
+    Of a machine with nothing left the main job believes no break; a bend that shows there shows.
+    """
+    assert len(Machine(BENT, BENT, BENT, wanted=Status.HOLDS, used=1.0).stood()) == attempts.TIMES
+    assert Machine(BENT, used=1.0).stood() == [[ABOVE.name, BELOW.name]]

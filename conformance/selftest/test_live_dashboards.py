@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.contract.load import load
-from conformance.judge import dashboards, premise
+from conformance.judge import dashboards
 from conformance.judge.verdict import Status
 from conformance.scenarios.test_dashboards import BOARDS
 from conformance.selftest import attempts
@@ -216,11 +216,9 @@ def timeline(tmp_path_factory: pytest.TempPathFactory) -> Timeline:
 
 
 def judged(clause: str, timeline: Timeline, board: str = "") -> Verdict:
-    """What the main job says of a panel, and excuses."""
     promise = CONTRACT.panel(clause)
     promise = replace(promise, board=board or promise.board)
-    verdict = dashboards.shows(promise, CONTRACT, timeline, calm="calm", fault="fault")
-    return premise.excused(verdict, [timeline])
+    return dashboards.shows(promise, CONTRACT, timeline, calm="calm", fault="fault")
 
 
 def beside(case: Bent) -> str:

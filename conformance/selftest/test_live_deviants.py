@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.contract.load import load
-from conformance.judge import ladder, premise
+from conformance.judge import ladder
 from conformance.judge.verdict import Status, Verdict
 from conformance.report.redact import Redactor
 from conformance.report.write import mask
@@ -169,13 +169,10 @@ def timelines(performed: Performed) -> Mapping[str, Timeline]:
 
 
 def judged(timeline: Timeline) -> dict[str, Verdict]:
-    """What the main job says of the one cell, and excuses, by aspect."""
+    """What the main job says of the one cell, by aspect."""
     name = timeline.program
     own = replace(LADDER, below=name, above=name)
-    return {
-        aspect: premise.excused(ladder.judged(own, aspect, CONTRACT, {name: timeline}), [timeline])
-        for aspect in EXPECTED[name]
-    }
+    return {aspect: ladder.judged(own, aspect, CONTRACT, {name: timeline}) for aspect in EXPECTED[name]}
 
 
 def expected(timeline: Timeline) -> Iterator[tuple[Status, Verdict]]:
