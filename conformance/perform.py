@@ -42,7 +42,7 @@ from fixtures.load.witness import Processors
 from fixtures.spans import send
 from fixtures.stack import priority, secrets
 from fixtures.stack.components import JAEGER, SHIPPED_LOGS
-from fixtures.stack.stack import AGAIN, CellSpec, Shadow, Subject, read_rules, standing
+from fixtures.stack.stack import AGAIN, CellSpec, Shadow, Subject, read_rules, standing, uninterrupted
 from fixtures.stack.tempo import TempoError, rewrite_expression
 
 if TYPE_CHECKING:
@@ -299,10 +299,12 @@ class Stage:
         try:
             asyncio.run(_attached(clients, all_of(performances, watch=lambda: self._watch(stack), then=read)))
         except BaseException:
-            for performance in performances:
-                name = performance.performed().program.name
-                if self.timelines.get(name) is known.get(name):
-                    self._keep(self._unread(stack, performance, attempts))
+            # The impatient press Ctrl-C once more: what was recorded is kept all the same.
+            with uninterrupted():
+                for performance in performances:
+                    name = performance.performed().program.name
+                    if self.timelines.get(name) is known.get(name):
+                        self._keep(self._unread(stack, performance, attempts))
             raise
         self._watch(stack)
         for seen in [each for program in programs.values() for each in self._of(program.name)]:
