@@ -45,7 +45,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-def awaited(look: object, *, budget: float = 5.0) -> bool:
+def awaited(look: object, *, budget: float = 30.0) -> bool:
     """Whether it comes true in time."""
     assert callable(look)
     return wait.until(look, bool, budget=budget, every=0.01).ok
@@ -298,13 +298,18 @@ def test_a_signal_is_sent_when_the_call_returns(nursery: ChildNursery, ports: Po
     nursery.launch("n8n", "fixtures.neighbours", environment(ports.take()), tmp_path / "n8n.log")
     assert awaited(lambda: nursery.pid("n8n"), budget=20)
     pid = nursery.pid("n8n")
+
+    def stopping() -> bool:
+        told = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        return bool(int(told["ShdPnd"], 16) >> (signal.SIGSTOP - 1) & 1) or told["State"].startswith("T")
+
     for _ in range(5):
         nursery.signal("n8n", signal.SIGSTOP)
-        told = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-        pending = int(told["ShdPnd"], 16) >> (signal.SIGSTOP - 1) & 1
+        # The kernel tells the state first: a signal that is taken between the two stands in neither.
+        stopped = stopping() or stopping()
         nursery.signal("n8n", signal.SIGCONT)
 
-        assert pending or told["State"].startswith("T")
+        assert stopped
 
 
 def test_a_program_has_the_niceness_that_was_asked_for(nursery: ChildNursery, ports: Ports, tmp_path: Path) -> None:
@@ -691,7 +696,7 @@ def test_a_program_that_tells_no_version_is_ended_with_all_that_it_started(
     script, child = tmp_path / "redis-server", tmp_path / "child"
     script.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {child}\nwait\n", encoding="utf-8")
     script.chmod(0o755)
-    monkeypatch.setattr("fixtures.stack.installed.ANSWER", 0.5)
+    monkeypatch.setattr("fixtures.stack.installed.ANSWER", 3)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     recipe = load_catalogue()["redis"]
     version, words = answer(recipe, ask(recipe, script))
