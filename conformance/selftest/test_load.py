@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -35,8 +36,11 @@ LOAD = Steady(rps=100.0, users=2)
 class Service:
     """Answers as told, and keeps what it was sent."""
 
-    def __init__(self, status: int = 200, stalls: float = 0.0, body: str = '{"tokens_used": 7}') -> None:
-        self.status, self.stalls, self.body = status, stalls, body
+    def __init__(
+        self, status: int = 200, stalls: float = 0.0, body: str = '{"tokens_used": 7}', until: int = 0
+    ) -> None:
+        self.status, self.stalls, self.body, self.until = status, stalls, body, until
+        self.answering = asyncio.Event()
         self.heard: list[web.Request] = []
         self.asked: list[str] = []
 
@@ -45,6 +49,9 @@ class Service:
         self.asked.append(await request.text())
         if self.stalls:
             await wait.reach(clock.mono() + self.stalls)
+        if len(self.heard) >= self.until:
+            self.answering.set()
+        await self.answering.wait()
         return web.Response(status=self.status, text=self.body)
 
     def server(self) -> TestServer:
@@ -112,11 +119,12 @@ async def test_a_slow_service_does_not_slow_the_load() -> None:
     """
     Arrivals follow the clock: each goes out when it is due, however long the answers take.
     """
-    ledger = await sent(Service(stalls=0.5), seconds=0.2)
+    # Nobody is answered before all have asked.
+    ledger = await sent(Service(until=20), seconds=0.2)
 
-    assert len(ledger) == 20
-    assert ledger.tardiness() < 0.5
-    assert min(each.latency for each in ledger.requests) >= 0.5
+    assert len(ledger.outcome(Outcome.SUCCESS)) == 20
+    assert ledger.tardiness() < 5
+    assert max(each.sent for each in ledger.requests) < min(each.finished for each in ledger.requests)
 
 
 @pytest.mark.asyncio
@@ -269,7 +277,8 @@ async def test_phases_run_in_order_at_the_tempo_and_faults_are_healed_between() 
         ("burst", 10),
         ("recovery", 10),
     ]
-    assert all(0.1 <= each.end - each.start < 1 for each in done.phases)
+    # Without the tempo each would take six seconds.
+    assert all(0.1 <= each.end - each.start < 5 for each in done.phases)
     assert fault.done[:2] == ["inject cell", "heal cell"]
     assert [mark.what for mark in journal.marks("cell")][:4] == ["phase", "inject", "phase", "heal"]
 

@@ -207,7 +207,7 @@ async def test_a_receiver_that_hangs_never_answers(serving: Serving) -> None:
     """
     await serving.behave("slack", "hang")
     with pytest.raises(TimeoutError):
-        await serving.http.post(SLACK, json={"text": "x"}, timeout=aiohttp.ClientTimeout(total=0.1))
+        await serving.http.post(SLACK, json={"text": "x"}, timeout=aiohttp.ClientTimeout(total=2))
     (page,) = await serving.received()
 
     assert (page["accepted"], page["status"]) == (False, 0)
