@@ -82,12 +82,19 @@ class Machine:
         return Cache(folder=self.cache)
 
 
+def free_disk(monkeypatch: pytest.MonkeyPatch, *, mebibytes: int) -> None:
+    """However much is free on the disk of the tests, nothing is built."""
+    usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as the library's own
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1 << 60, 0, mebibytes << 20))
+
+
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     bare = Machine(bin=tmp_path / "bin", cache=tmp_path / "cache", calls=tmp_path / "calls")
     monkeypatch.setenv("PATH", str(bare.bin))
     monkeypatch.setenv("CALLS", str(bare.calls))
     monkeypatch.delenv(provision.KEEP, raising=False)
+    free_disk(monkeypatch, mebibytes=1 << 20)
     bare.program("go", GO)
     return bare
 
@@ -310,8 +317,7 @@ def test_a_disk_too_full_is_refused_before_a_build_begins(machine: Machine, monk
     """
     What is needed and what is free are named; nothing is built.
     """
-    usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as the library's own
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1 << 40, 0, 50 << 20))
+    free_disk(monkeypatch, mebibytes=50)
 
     with pytest.raises(ProvisionError, match=r"about 2900 MiB are needed to make prometheus, but 50 MiB are free at "):
         machine.provide("prometheus")
