@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import signal
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from conformance.selftest.judging import files, judge
 from conformance.selftest.recording import timelines
 from conformance.timeline import store
 from conformance.timeline.model import Attempt
+from fixtures.core import wait
 from fixtures.core.rundir import RunDirError
 from fixtures.stack.component import StackError
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from conformance.timeline.model import Timeline
 
 ROOT = Path(__file__).parents[2]
+LONGEST = 300.0
+"""Seconds after which a run that judges what is stored has hung, as a fork of a process with threads may."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +74,11 @@ def suite(
     pid = os.fork()
     if not pid:
         _become_pytest(command, log, environ or {})
-    _, status = os.waitpid(pid, 0)
+    ended = wait.until(lambda: os.waitpid(pid, os.WNOHANG), lambda told: told[0] == pid, budget=LONGEST, every=0.01)
+    status = ended.last[1]
+    if not ended.ok:
+        os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
     said = log.read_text(encoding="utf-8")
     return Ran(code=os.waitstatus_to_exitcode(status), said=said, directory=place)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fixtures.core import patience
 from fixtures.spans import messages, send
 from fixtures.spans.messages import Probe
 from fixtures.spans.thrift import Binary, Compact, Field, Kind, varint
@@ -116,6 +117,14 @@ def test_a_struct_is_written_in_both_protocols(fields: tuple[Field, ...], compac
     assert (Compact().struct(fields).hex(), Binary().struct(fields).hex()) == (compact, binary)
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A machine that is slow to answer has not refused, nor taken anything in.
+    """
+    monkeypatch.setattr(patience, "PROBE", 30.0)
+
+
 @pytest.mark.parametrize("port", TCP)
 def test_a_closed_tcp_port_is_told(port: int) -> None:
     """
@@ -131,10 +140,11 @@ def test_a_closed_tcp_port_is_told(port: int) -> None:
 
 
 @pytest.mark.parametrize("port", UDP)
-def test_a_closed_udp_port_is_told(port: int) -> None:
+def test_a_closed_udp_port_is_told(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The machine's own refusal is heard.
     """
+    monkeypatch.setattr(send, "ECHO", 5.0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
