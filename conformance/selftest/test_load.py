@@ -16,7 +16,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestServer
 
-from fixtures.core import clock, wait
+from conformance.steady.program import PATIENCE
+from fixtures.core import clock, patience, wait
 from fixtures.core.journal import Journal
 from fixtures.faults.program import Phase, Program, ProgramError
 from fixtures.faults.run import Performance, all_of
@@ -337,6 +338,13 @@ def test_a_program_that_contradicts_itself_is_refused() -> None:
         Program(name="p", phases=(calm, calm))
     with pytest.raises(ProgramError, match="the rung of 'brust' names no phase; phases: calm"):
         Program(name="p", phases=(calm,), rungs={"brust": 1.0})
+
+
+def test_clients_wait_longer_than_the_gateway_does_at_any_tempo() -> None:
+    """
+    A call that the gateway gives up is one that its client sees fail, and not one that was lost.
+    """
+    assert PATIENCE.total_seconds() < patience.REQUEST
 
 
 def test_the_length_of_a_program_follows_the_tempo() -> None:

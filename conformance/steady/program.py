@@ -25,8 +25,8 @@ ROUND = (0, 1, 0, 2, 0, 1, 3, 0, 2, 1, 0)
 LOAD = Steady(rps=1 / 6, agents=tuple(tuple(SHARES)[place] for place in ROUND), mistaken=20)
 """Ten requests a minute, at tempo 60 ten a second; one of twenty is its client's mistake, which nobody is paged for."""
 
-PATIENCE = timedelta(seconds=30)
-"""How long the gateway waits for the model server."""
+PATIENCE = timedelta(seconds=24)
+"""How long the gateway waits for the model server: less than its clients wait for it, at the documented pace too."""
 
 FAILING = ServerErrors(share=0.2, hanging=1 / 40)
 
