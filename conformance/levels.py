@@ -112,7 +112,9 @@ def _variant(cell: Cell, given: Given, prefix: str) -> Variant:
     tenant = f"{cell.name}-{given.name}"
     log = cell.stack.settings.rundir.folder(OTHER_LOGS) / f"{tenant}.jsonl"
     cell.upstream(FAILS_FIRST, tenant=tenant)
-    with cell.stack.beside(cell, tenant, given.environment) as running:
+    # It is measured by nobody and stands back: whatever hangs for its cell hangs here for as long as a client waits.
+    patient = {"UPSTREAM_TIMEOUT": f"{patience.REQUEST:g}", **given.environment}
+    with cell.stack.beside(cell, tenant, patient) as running:
         if how := _await(running):
             return Variant(
                 name=given.name, given=given.environment, lines=_lines(log), ended=how, said=running.log(5).strip()

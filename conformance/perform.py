@@ -58,6 +58,12 @@ if TYPE_CHECKING:
     from fixtures.stack.stack import Cell, Ended, Ready, Settings, Stack
 
 
+SHORTEST = 1.5
+"""
+Real seconds below which no time-out of a gateway is set, whatever the tempo: a shorter one tells of a machine that
+stood still, and what was given up may have been answered and billed.
+"""
+
 JAEGER_PORTS = tuple(port.name for port in JAEGER.ports)
 
 
@@ -146,6 +152,7 @@ class Stage:
         self._contract = contract
         self._journal = journal
         self._listener = listener
+        self._named: set[str] = set()
         self._deaths: list[Death] = []
         self._sizes: dict[str, float | None] = {}
         self._processors = Processors()
@@ -187,8 +194,8 @@ class Stage:
             tempo=tempo,
             jobs=program.jobs,
             gateway={
-                name: f"{value.total_seconds() / tempo:g}" if isinstance(value, timedelta) else value
-                for name, value in program.gateway.items()
+                variable: f"{max(SHORTEST, value.total_seconds() / tempo):g}" if isinstance(value, timedelta) else value
+                for variable, value in program.gateway.items()
             },
             owns=program.owns,
             max_connections=program.max_connections,
@@ -315,18 +322,21 @@ class Stage:
     def _read(self, deed: Deed, cell: Cell) -> Timeline:
         """What the stack says; gateways at other log levels run meanwhile, as they say nothing to this cell's."""
         if "levels" not in deed.signals:
-            seen = timeline(deed, _backends(cell))
-            for panel in dashboards.unknown(self._contract, seen):
-                self._listener.note(f"no promise is made about the panel {panel}: it is not judged")
-            for rule in recorded.unknown(self._contract, seen) if "metrics" in deed.signals else ():
-                self._listener.note(
-                    f"no promise is made about the recording rule {rule}: what it records is not judged"
-                )
-            return seen
+            return self._unpromised(timeline(deed, _backends(cell)))
         with ThreadPoolExecutor(max_workers=1) as beside:
             variants = beside.submit(levels.observe, cell, self._contract.logs, prefix=self._contract.metrics.prefix)
             seen = timeline(deed, _backends(cell))
-            return replace(seen, levels=variants.result())
+            return self._unpromised(replace(seen, levels=variants.result()))
+
+    def _unpromised(self, seen: Timeline) -> Timeline:
+        """Name what is there and promised by nobody, each once in a run."""
+        panels = (f"the panel {panel}: it" for panel in dashboards.unknown(self._contract, seen))
+        rules = (f"the recording rule {rule}: what it records" for rule in recorded.unknown(self._contract, seen))
+        for each in (*panels, *(rules if seen.metrics is not None else ())):
+            if each not in self._named:
+                self._named.add(each)
+                self._listener.note(f"no promise is made about {each} is not judged")
+        return seen
 
     def _of(self, program: str) -> tuple[Timeline, ...]:
         return (self.timelines[program], *self._beside(program))

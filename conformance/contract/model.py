@@ -400,7 +400,7 @@ class AlertPromise:
             "fires-above": f"fires when its measure stays {beyond} {bound}",
             "for": f"is pending for {waits} before it fires, exact to the evaluation",
             "resolves": f"ends at the evaluation after its measure is back {short} {bound}",
-            "delivered": f"receiver {self.receiver} gets exactly one notification of each change, {told}",
+            "delivered": f"receiver {self.receiver} gets exactly one notification of each change, {told}, titled by it",
             "alone": "what makes it fire makes nothing else fire, but for declared consequences",
         }
         if self.fires_on:

@@ -113,7 +113,7 @@ def agree(metrics: Metrics, timeline: Timeline) -> Verdict:
         findings = list(faults.findings.values())[:SHOWN]
         return broken(CLAUSE, f"of {len(stories)} requests: {said}", *findings, observations=len(stories))
     kinds = Counter(story.request.outcome.value for story in stories)
-    agents = len({story.request.agent for story in stories})
+    agents = len({story.request.agent for story in stories if story.request.outcome is not Outcome.REFUSED})
     told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(kinds.items()))
     return holds(CLAUSE, observations=len(stories), reason=f"one story of {told} over {agents} agents")
 
@@ -257,7 +257,8 @@ def _logged(story: _Story, outcomes: Mapping[str, str], tempo: float, faults: _F
 def _traced(story: _Story, faults: _Faults) -> None:
     """The trace says what the client saw."""
     entry, request = story.entry, story.request
-    if entry is None:
+    if entry is None or request.outcome is Outcome.REFUSED:
+        # How a service calls what it refused, if it traces it, is not said anywhere.
         return
     agent = entry.attributes.get(AGENT)
     if agent is not None and agent != request.agent:

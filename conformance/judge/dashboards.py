@@ -100,6 +100,9 @@ _KINDS: Mapping[Unit, tuple[str, ...]] = {
 _MOVING = ("stacking", "transform")
 """What draws a line elsewhere than at its values: on top of others, or upside down."""
 
+_OVER_TIME = {"timeseries", "graph", "heatmap", "state-timeline", "status-history", "barchart"}
+"""Kinds of panels that draw each point; any other prints one figure of them all."""
+
 _IGNORED = {"sortBy", "merge", "limit"}
 """Transformations that change no value."""
 
@@ -194,26 +197,26 @@ def shows(promise: PanelPromise, contract: Contract, timeline: Timeline, *, calm
     if file not in seen.files:
         near = get_close_matches(file, seen.files, n=1)
         there = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(seen.files)) or 'none'}"
-        return broken(clause, f"there is no dashboard {file}{there}")
+        return broken(clause, f"there is no dashboard {file}{there}", lasting=True)
     try:
         board = boards.load(seen.files[file], file=file)
         panel = board.panel(promise.title)
         drawing = _drawing(promise, board, panel)
         lacking = _lacking(promise, board, drawing.targets, seen, timeline)
     except BoardError as error:
-        return broken(clause, str(error))
+        return broken(clause, str(error), lasting=True)
     except _Mismatch as error:
         place = board.blame(panel.unit_node or panel.node, "")
-        return broken(
-            clause, str(error), Finding(expected=error.wanted, observed=error.found, location=_place(place, file))
-        )
+        finding = Finding(expected=error.wanted, observed=error.found, location=_place(place, file))
+        return broken(clause, str(error), finding, lasting=True)
     except _Unjudged as error:
         return unproven(clause, f"{promise.title!r}: {error}", lasting=True)
     if lacking:
         return broken(clause, lacking)
     amiss = list(_amiss(promise, contract, drawing, seen))
     if amiss:
-        return broken(clause, "; ".join(reason for reason, _ in amiss), *(found for _, found in amiss))
+        reason = "; ".join(reason for reason, _ in amiss)
+        return broken(clause, reason, *(found for _, found in amiss), lasting=True)
     return _judged(promise, contract, timeline, drawing, phases=(calm, fault))
 
 
@@ -583,7 +586,7 @@ def _amiss(
             ),
         )
     scrape = contract.timing.scrape_interval
-    for target in drawing.targets if panel.kind != "logs" and promise.figure not in _TOTALS else ():
+    for target in drawing.targets if panel.kind in _OVER_TIME and promise.figure not in _TOTALS else ():
         found = None if target.instant else panel.least_step(target)
         if found is not None and found[0] > boards.COARSE * scrape:
             yield (

@@ -93,7 +93,7 @@ def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, ti
         instants: tuple[float, ...] = (fired,) if state == "firing" else (fired, story.firing[-1])
         findings += _wrong_text(alert, timeline, accepted[0], state, instants)
         read += mislabelled(first, severity=alert.shipped.labels.get("severity", ""))
-        read += mistitled(first, name=alert.name)
+        read += mistitled(first, name=alert.name, summary=alert.shipped.annotations.get("summary", ""))
     read += mistimed(receiver, timing, timeline)
     findings += read
     if held_up := _held_up(timeline, late, findings):

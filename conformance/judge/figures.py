@@ -48,7 +48,6 @@ CLEARLY = 1.25
 
 Key = tuple[str, ...]
 
-
 NOBODY = "(no such agent)"
 """What the agents are called here that there are not: how a service calls them is not said anywhere."""
 
@@ -96,8 +95,12 @@ class _Amount:
     much: float = 1.0
 
 
-def agrees(promise: MetricPromise, metrics: Metrics, timeline: Timeline) -> Verdict:
-    """The metric's numbers are those that the clients and the model server saw."""
+def agrees(promise: MetricPromise, metrics: Metrics, timeline: Timeline, *, quiet: bool = False) -> Verdict:
+    """
+    The metric's numbers are those that the clients and the model server saw.
+
+    `quiet` says that none of it need have happened: a service may answer although what it asks is away.
+    """
     clause = f"metric/{promise.name}/ledger"
     assert promise.ledger is not None, "without a relation there is no such clause"
     relation = promise.ledger
@@ -107,6 +110,9 @@ def agrees(promise: MetricPromise, metrics: Metrics, timeline: Timeline) -> Verd
     if reasons or seen is None:
         return unproven(clause, "; ".join(reasons))
     page = seen.pages[-1]
+    silent = all(sample.value == 0 for sample in page.named(promise.name))
+    if quiet and silent and relation is LedgerRelation.ERRORS and not len(timeline.ledger.outcome(Outcome.ERROR)):
+        return holds(clause, observations=len(timeline.ledger), reason="no request failed, none was counted")
     if form.refused(page) or not form.own(promise, page):
         return unproven(clause, f"{promise.name} cannot be read on the page: see metric/{promise.name}")
     if any(page.counts[name] > len(page.named(name)) for name in page.counts if form.base(promise, name)):
@@ -181,6 +187,12 @@ def _bill(case: _Case) -> list[_Amount]:
     ]
 
 
+def _given_up_late(case: _Case) -> bool:
+    """Whether a request failed that the model server had answered: a service that stood still may not have heard it."""
+    failed = {each.request_id for each in case.timeline.ledger.outcome(Outcome.ERROR).requests}
+    return any(each.request_id in failed and each.status < 400 for each in case.seen.billed)
+
+
 def _executed(case: _Case) -> tuple[Request, ...]:
     """A request that is refused as its client's mistake is not executed."""
     return case.timeline.ledger.outcome(Outcome.SUCCESS, Outcome.ERROR).requests
@@ -218,7 +230,7 @@ def _equal(case: _Case, amounts: Sequence[_Amount]) -> Verdict:
             total,
             *findings[: form.SHOWN],
             observations=len(amounts),
-            lasting=True,
+            lasting=not (case.promise.ledger in _BILLED and _given_up_late(case)),
         )
     untold = f"; {', '.join(sorted(unknown))} cannot be told" if unknown else ""
     reason = f"{has:.12g} {case.promise.unit}{by}, as counted outside{untold}"
@@ -322,7 +334,7 @@ def _of_agent(case: _Case, agent: str, latencies: Sequence[float]) -> Iterator[F
             because=because,
         )
     for labels, buckets in form.buckets_of(case.promise, case.page).items():
-        for bound, has in sorted(buckets.items()) if dict(labels)["agent"] == agent else ():
+        for bound, has in sorted(buckets.items()) if case.called("agent", dict(labels)["agent"]) == agent else ():
             low = sum(each <= bound for each in most)
             if has < low:
                 yield Finding(
@@ -517,6 +529,7 @@ _OF_UPSTREAM = {
     LedgerRelation.LATENCY,
     LedgerRelation.EXECUTION_LATENCY,
 }
+_BILLED = {LedgerRelation.TOKENS, LedgerRelation.COST}
 _JUDGES: Mapping[LedgerRelation, Callable[[_Case], Verdict]] = {
     LedgerRelation.REQUESTS: _requests,
     LedgerRelation.EXECUTIONS: _executions,

@@ -102,7 +102,13 @@ def service(name: str, health: Health, timeline: Timeline, *, away: Away) -> Ver
                 how = manner.past if manner else "was there"
                 wanted = f"{name} is {'healthy' if there else 'not healthy'}: it {how}"
                 # A busy machine makes a sound dependency late; it makes none answer that is away.
-                found.note(look, wanted, f"{name} is {json.dumps(services[name])}; {_shown(look)}", sure=not there)
+                found.note(
+                    look,
+                    wanted,
+                    f"{name} is {json.dumps(services[name])}; {_shown(look)}",
+                    sure=not there,
+                    certain=not there,
+                )
     seen = sum(told.values()) + len(found.wrong)
     if verdict := found.verdict(clause, seen):
         return verdict
@@ -535,9 +541,15 @@ class _Found:
         self.unclear: list[Finding] = []
         self.sure = False
 
-    def note(self, look: Look, expected: str, observed: str, *, sure: bool = True, because: str = "") -> None:
-        """A look that deviates; `sure` says that no busy machine explains it."""
-        self.sure |= sure
+    def note(
+        self, look: Look, expected: str, observed: str, *, sure: bool = True, certain: bool = False, because: str = ""
+    ) -> None:
+        """
+        A look that deviates; `sure` says that nothing which was busy at that moment explains it.
+
+        `certain` says that nothing does: what is away was called well.
+        """
+        self.sure |= certain
         blame = self.wrong if sure or not self._story.busy(look) else self.unclear
         blame.append(self._story.finding(look, expected, observed, because=because))
 

@@ -111,7 +111,7 @@ def exposed(promise: MetricPromise, metrics: Metrics, timeline: Timeline) -> Ver
         finding = Finding(
             expected=f"a series {promise.name}", observed=observed, query="/metrics", location=absent[-1].scraper
         )
-        return broken(clause, "is not exposed", finding)
+        return broken(clause, "is not exposed", finding, lasting=True)
     samples = own(promise, page)
     shown = [
         *_labels(promise, samples),
@@ -154,7 +154,7 @@ def typed(promise: MetricPromise, timeline: Timeline) -> Verdict:
     if promise.type is MetricType.HISTOGRAM and not findings:
         findings = [finding for page in seen.pages for finding in _histogram(promise, page)]
     if findings:
-        return broken(clause, f"is no {promise.type} that can be used as one", *findings[:SHOWN])
+        return broken(clause, f"is no {promise.type} that can be used as one", *findings[:SHOWN], lasting=True)
     return holds(clause, observations=len(told), reason=f"{promise.type} in {', '.join(told)}")
 
 
@@ -187,6 +187,7 @@ def undocumented(metrics: Metrics, timeline: Timeline) -> Verdict:
             f"{len(told)} names under {metrics.prefix} are documented nowhere",
             *findings[: 2 * SHOWN],
             observations=len(names),
+            lasting=True,
         )
     return holds(clause, observations=len(names), reason=f"{len(names)} names under {metrics.prefix}")
 

@@ -11,19 +11,19 @@ from bisect import bisect_right
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from conformance.contract.model import RecordedFigure
+from conformance.contract.model import LedgerRelation, RecordedFigure
 from conformance.judge import metrics as form
 from conformance.judge import panels, premise
 from conformance.judge.panels import ALIGNMENT, GATEWAY, Bound, Case
 from conformance.judge.verdict import Finding, broken, holds, unproven
-from conformance.timeline.boards import Asked, BoardsSeen, Paid
+from conformance.timeline.boards import Asked, BoardsSeen, paid
 from fixtures.core import clock
 from fixtures.load.ledger import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from conformance.contract.model import Contract, RecordedPromise
+    from conformance.contract.model import Contract, MetricPromise, RecordedPromise
     from conformance.judge.verdict import Verdict
     from conformance.timeline.metrics import MetricsSeen, Track
     from conformance.timeline.model import Timeline
@@ -89,6 +89,8 @@ def _followed(promise: RecordedPromise, contract: Contract, timeline: Timeline, 
     clause = promise.clause_id
     world = _World.of(promise, contract, timeline)
     bounds = {at: bound for at, _ in track.points if (bound := world.at(at)) is not None}
+    if promise.figure is RecordedFigure.LATENCY and not world.bounds:
+        return unproven(clause, "the page has no buckets of the request's duration to tell a quantile by")
     wanted = _wanted(world, timeline)
     if wanted == 0:
         return unproven(clause, f"the run was shorter than a window of {world.window:g} s")
@@ -146,6 +148,10 @@ class _World:
     case: Case
     bounds: tuple[float, ...]
     """The upper bounds of the histogram's buckets, in the document's seconds."""
+    nobody: frozenset[str]
+    """The agents that clients asked for and that there are not."""
+    ended: Mapping[str, str]
+    """By request that failed at the model server: whether that answered with an error, or was given up (499)."""
 
     @classmethod
     def of(cls, promise: RecordedPromise, contract: Contract, timeline: Timeline) -> _World:
@@ -155,12 +161,23 @@ class _World:
         asked = Asked(
             board="", panel="", ref="", phase="", values={}, query=promise.name, start=0.0, end=window, step=0.0
         )
-        seen = BoardsSeen(paid=_paid(timeline.metrics))
+        seen = BoardsSeen(paid=paid(timeline.metrics.billed))
         case = Case(timeline=timeline, contract=contract, seen=seen, asked=asked)
         # The first windows begin before the run.
         scrapes = replace(case.scrapes(GATEWAY), instants=timeline.metrics.scraped)
         case.memory[f"scrapes {GATEWAY}"] = scrapes
-        return cls(promise=promise, case=case, bounds=_buckets(timeline.metrics))
+        latency = next((each for each in contract.metrics.promises if each.ledger is LedgerRelation.LATENCY), None)
+        return cls(
+            promise=promise,
+            case=case,
+            bounds=() if latency is None else _buckets(latency, timeline.metrics),
+            nobody=frozenset(form.nobody(timeline.ledger.requests)),
+            ended={
+                each.request_id: "given up" if each.status == 499 else "failed"
+                for each in timeline.metrics.billed
+                if each.status >= 400
+            },
+        )
 
     @property
     def window(self) -> float:
@@ -175,69 +192,70 @@ class _World:
             known = replace(
                 self.case, memory={**self.case.memory, f"scrapes {GATEWAY}": replace(scrapes, instants=seen)}
             )
-            bound = _FIGURES[self.promise.figure](self, known, instant)
-            if bound is None:
-                return None
-            found.append(bound)
+            found.append(known)
             if seen[-1] + scrapes.lasted(seen[-1]) + COMMITTED + ALIGNMENT < instant:
                 break
             seen = seen[:-1]
-        if not found:
-            return None
-        return Bound(low=min(each.low for each in found), high=max(each.high for each in found))
+        return _FIGURES[self.promise.figure](self, found, instant)
 
 
-def _paid(seen: MetricsSeen) -> tuple[Paid, ...]:
-    return tuple(
-        Paid(
-            request_id=each.request_id,
-            model=each.model,
-            prompt_tokens=each.prompt_tokens,
-            completion_tokens=each.completion_tokens,
-            stalled=each.stalled,
-        )
-        for each in seen.billed
-    )
-
-
-def _buckets(seen: MetricsSeen) -> tuple[float, ...]:
+def _buckets(promise: MetricPromise, seen: MetricsSeen) -> tuple[float, ...]:
+    """The upper bounds of a histogram's buckets; empty where they cannot be read."""
     found = {
-        float(sample.labels["le"])
-        for page in seen.pages[-1:]
-        for sample in page.named("osmen_request_duration_seconds_bucket")
-        if "le" in sample.labels
+        bound for page in seen.pages[-1:] for buckets in form.buckets_of(promise, page).values() for bound in buckets
     }
-    return tuple(sorted(found))
+    return tuple(sorted(bound for bound in found if not math.isnan(bound)))
+
+
+def _union(bounds: Iterable[Bound | None]) -> Bound | None:
+    """Whichever it was; None of none, or where one is not known."""
+    found = list(bounds)
+    known = [each for each in found if each is not None]
+    if not known or len(known) < len(found):
+        return None
+    return Bound(low=min(each.low for each in known), high=max(each.high for each in known))
 
 
 def _answered(case: Case) -> list[Request]:
     return [each for each in case.requests if each.outcome is not Outcome.LOST]
 
 
-def _rate(case: Case, requests: Iterable[Request], instant: float) -> Bound | None:
-    nobody = form.nobody(case.requests)
-    flows = panels.flows_of(case, requests, lambda each: ("" if each.agent in nobody else each.agent, each.outcome))
-    return panels.sum_of(case.rate(flow, instant) for flow in flows)
+def _rate(world: _World, cases: Sequence[Case], instant: float, *, errors: bool) -> Bound | None:
+    """What may be recorded of all requests, or of those that failed; each series is extended by itself."""
+
+    def series(each: Request) -> tuple[str, ...]:
+        agent = "" if each.agent in world.nobody else each.agent
+        # Errors are counted by their kind, which is what the model server did.
+        return (agent, world.ended.get(each.request_id, "")) if errors else (agent, each.outcome)
+
+    def of(case: Case) -> Bound | None:
+        requests = [each for each in _answered(case) if not errors or each.outcome is Outcome.ERROR]
+        return panels.sum_of(case.rate(flow, instant) for flow in panels.flows_of(case, requests, series))
+
+    return _union(of(case) if case.window_of(GATEWAY, instant) is not None else None for case in cases)
 
 
-def _request_rate(_: _World, case: Case, instant: float) -> Bound | None:
-    return _rate(case, _answered(case), instant)
+def _request_rate(world: _World, cases: Sequence[Case], instant: float) -> Bound | None:
+    return _rate(world, cases, instant, errors=False)
 
 
-def _error_rate(_: _World, case: Case, instant: float) -> Bound | None:
-    return _rate(case, [each for each in _answered(case) if each.outcome is Outcome.ERROR], instant)
+def _error_rate(world: _World, cases: Sequence[Case], instant: float) -> Bound | None:
+    return _rate(world, cases, instant, errors=True)
 
 
-def _error_share(_: _World, case: Case, instant: float) -> Bound | None:
-    answered = _answered(case)
-    bad = _rate(case, [each for each in answered if each.outcome is Outcome.ERROR], instant)
-    good = _rate(case, [each for each in answered if each.outcome is not Outcome.ERROR], instant)
-    if bad is None or good is None or bad.low + good.low <= 0:
+def _error_share(world: _World, cases: Sequence[Case], instant: float) -> Bound | None:
+    """Of two rules evaluated one after the other: a scrape may have come between them."""
+    bad, every = (_rate(world, cases, instant, errors=errors) for errors in (True, False))
+    if bad is None or every is None or every.low <= 0:
         return None
-    return panels.share_of(bad, good)
+    return Bound(low=bad.low / every.high, high=bad.high / every.low)
 
 
-def _latency(world: _World, case: Case, instant: float) -> Bound | None:
+def _latency(world: _World, cases: Sequence[Case], instant: float) -> Bound | None:
+    return _union(_quantiles(world, case, instant) for case in cases)
+
+
+def _quantiles(world: _World, case: Case, instant: float) -> Bound | None:
     """
     The quantile as it is read from buckets: with the fastest requests that the window may hold, and with the slowest.
 
@@ -282,7 +300,7 @@ def _quantile(share: float, values: Sequence[float], bounds: Sequence[float]) ->
     return start
 
 
-_FIGURES: Mapping[RecordedFigure, Callable[[_World, Case, float], Bound | None]] = {
+_FIGURES: Mapping[RecordedFigure, Callable[[_World, Sequence[Case], float], Bound | None]] = {
     RecordedFigure.REQUEST_RATE: _request_rate,
     RecordedFigure.ERROR_RATE: _error_rate,
     RecordedFigure.ERROR_SHARE: _error_share,

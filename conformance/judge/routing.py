@@ -73,14 +73,19 @@ def heading(page: Notification) -> str:
     return str(place.get(HEADINGS[page.receiver]) or "") if isinstance(place, dict) else ""
 
 
-def mistitled(page: Notification, *, name: str) -> Iterator[Finding]:
-    """A heading that does not say which alert it is about; of several in one group it is what they have in common."""
+def mistitled(page: Notification, *, name: str, summary: str = "") -> Iterator[Finding]:
+    """
+    A heading that does not say which alert it is about, neither by its name nor by its summary.
+
+    Of several in one group it is what they have in common.
+    """
     # The end of an incident is shown under the summary of its beginning.
     ends = page.receiver == "pagerduty" and page.body.get("event_action") != "trigger"
-    if page.receiver in HEADINGS and not ends and not names(heading(page), name):
+    said = heading(page)
+    if page.receiver in HEADINGS and not ends and not names(said, name) and not (summary and summary in said):
         yield Finding(
             expected=f"a notification whose {HEADINGS[page.receiver]} names {name}",
-            observed=f"one at {at(page.at)}: {heading(page)[:200]!r}",
+            observed=f"one at {at(page.at)}: {said[:200]!r}",
             location=FILE,
         )
 

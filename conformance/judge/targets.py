@@ -53,6 +53,7 @@ def up(target: Target, timing: Timing, timeline: Timeline) -> Verdict:
             clause,
             "Prometheus has no such job",
             Finding(expected=f"a target of job {target.job}", observed=f"jobs: {jobs}", query="/api/v1/targets"),
+            lasting=True,
         )
     # What is configured is known however busy the machine was.
     if paced := list(_otherwise_paced(target.job, timing, timeline)):

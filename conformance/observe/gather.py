@@ -11,7 +11,7 @@ from conformance.observe.client import Client, ObserveError
 from conformance.observe.prometheus import Prometheus, raw_query
 from conformance.observe.receivers import received
 from conformance.observe.traces import QUERYING, SAMPLING, traces
-from conformance.timeline.boards import Paid
+from conformance.timeline.boards import Paid, paid
 from conformance.timeline.model import LATE, SCHEMA, Timeline
 from fixtures.core import patience
 
@@ -263,19 +263,10 @@ def _logs(deed: Deed, backends: Backends) -> LogsSeen:
 
 def _boards(deed: Deed, backends: Backends, screen: grafana.Screen) -> BoardsSeen:
     troubles: list[str] = []
-    paid: tuple[Paid, ...] = ()
+    answered: tuple[Paid, ...] = ()
     try:
         with Client("upstream", backends.urls["upstream"]) as client:
-            paid = tuple(
-                Paid(
-                    request_id=each.request_id,
-                    model=each.model,
-                    prompt_tokens=each.prompt_tokens,
-                    completion_tokens=each.completion_tokens,
-                    stalled=each.stalled,
-                )
-                for each in metrics.billed(client, deed.cell, backends.upstream_secret)
-            )
+            answered = paid(metrics.billed(client, deed.cell, backends.upstream_secret))
         with Client("loki", backends.urls["loki"]) as client:
             lagging = logs.awaited(client, deed.cell, begun=deed.begun, file=backends.service_log)
             troubles += [lagging] if lagging else []
@@ -290,7 +281,7 @@ def _boards(deed: Deed, backends: Backends, screen: grafana.Screen) -> BoardsSee
                 troubles.append(str(error))
             else:
                 looked[name] = tuple(sorted({at for one in found for at, _ in one.points}))
-    seen = grafana.ask(screen, paid=paid)
+    seen = grafana.ask(screen, paid=answered)
     return replace(seen, witnessed=deed.witnessed, looked=looked, troubles=(*troubles, *seen.troubles))
 
 

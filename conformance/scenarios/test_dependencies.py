@@ -163,4 +163,4 @@ def test_what_a_dependency_makes_fail_is_counted(
     """
     Requests that fail because the database is away count as errors, as do those that the model server fails.
     """
-    prove(figures.agrees(contract.metric(name), contract.metrics, timelines["dependencies"]))
+    prove(figures.agrees(contract.metric(name), contract.metrics, timelines["dependencies"], quiet=True))

@@ -785,6 +785,11 @@ PAGES = (
         bend=titled(rf"[\1:1] {ALERT} \2 (warning)"),
     ),
     Deviant(
+        name="a title that is the alert's summary",
+        programs=BOTH,
+        bend=titled(r"[\1] High error rate detected (\2)"),
+    ),
+    Deviant(
         name="a summary that every alert has",
         programs=("service-down",),
         bend=paging(

@@ -424,5 +424,24 @@ def test_what_was_refused_leaves_no_trace_and_tells_its_story_all_the_same() -> 
             counted=lambda counter: counter.subtract({(AGENTS[6 % 4], "success"): 1}),
         )
 
+    def traced_as(agent: str) -> Timeline:
+        return timeline(
+            requests=refused,
+            lines=only(6, lambda told: [line(told, status="rejected", agent=None, user_id=None)], plain),
+            traces=only(
+                6,
+                lambda told: replace(
+                    trace(told),
+                    spans=tuple(
+                        replace(span, attributes={**span.attributes, "agent.name": agent}) for span in trace(told).spans
+                    ),
+                ),
+                trace,
+            ),
+            counted=lambda counter: counter.subtract({(AGENTS[6 % 4], "success"): 1}),
+        )
+
+    # A service that traces what it refuses may call it as it likes.
+    assert judged(traced_as("unknown")).status is Status.HOLDS, judged(traced_as("unknown")).text()
     assert judged(bent("rejected")).status is Status.HOLDS, judged(bent("rejected")).text()
     assert "the line tells another status (1)" in judged(bent("success")).reason

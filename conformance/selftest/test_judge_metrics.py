@@ -1066,3 +1066,42 @@ def test_no_machine_is_too_busy_to_tell_a_wrong_sum() -> None:
     assert (counted.status, counted.lasting) == (Status.BROKEN, True)
     assert (labelled.status, labelled.lasting) == (Status.BROKEN, True)
     assert not any(each.lasting for each in kept.values())
+
+
+def test_a_service_that_fails_nothing_is_no_worse_for_it() -> None:
+    """
+    Where none of it need have happened, no error counted is right when none was seen, and one that was is not.
+    """
+    sound = tuple(
+        replace(each, outcome=Outcome.SUCCESS, status=200) if each.outcome is Outcome.ERROR else each
+        for each in recorded().ledger.requests
+    )
+    errors = contract().metric(ERRORS)
+
+    def verdict(samples: Callable[[list[Sample]], list[Sample]], *, quiet: bool) -> Verdict:
+        timeline = replace(bent(samples=samples), ledger=Ledger(requests=sound))
+        return figures.agrees(errors, contract().metrics, timeline, quiet=quiet)
+
+    def absent(samples: list[Sample]) -> list[Sample]:
+        return [each for each in samples if each.name != ERRORS]
+
+    assert verdict(every(ERRORS, lambda _: 0.0), quiet=True).status is Status.HOLDS
+    assert verdict(absent, quiet=True).status is Status.HOLDS
+    assert verdict(every(ERRORS, lambda _: 0.0), quiet=False).status is Status.UNPROVEN
+    assert verdict(every(ERRORS, lambda sample: sample.value), quiet=True).status is Status.BROKEN
+
+
+def test_a_call_that_was_answered_and_given_up_all_the_same_may_be_the_machines_doing() -> None:
+    """
+    What the model server billed of a request that failed, a service that stood still never heard.
+    """
+    failed = next(each.request_id for each in recorded().ledger.requests if each.outcome is Outcome.ERROR)
+    billed = tuple(
+        replace(each, status=200, prompt_tokens=3, completion_tokens=4) if each.request_id == failed else each
+        for each in seen().billed
+    )
+    verdicts = judged(replace(recorded(), metrics=replace(seen(), billed=billed)))
+
+    assert {name for name in (TOKENS, COST) if verdicts[f"{name}/ledger"].status is Status.BROKEN} == {TOKENS, COST}
+    assert not any(verdicts[f"{name}/ledger"].lasting for name in (TOKENS, COST))
+    assert judged(bent(samples=every(TOKENS, lambda s: s.value * 2)))[f"{TOKENS}/ledger"].lasting

@@ -218,3 +218,36 @@ def test_a_rule_of_which_nothing_is_promised_is_named() -> None:
 
     assert judge.unknown(contract(), timeline) == ()
     assert judge.unknown(contract(), replace(timeline, rules=(*timeline.rules, *more))) == ("osmen:errors:ratio5m:old",)
+
+
+def test_a_scrape_between_two_rules_is_allowed_for() -> None:
+    """
+    The share is of two rules, evaluated one after the other: the second may have seen a scrape more.
+    """
+    timeline = recorded()
+    world = judge._World.of(contract().recorded(SHARE), contract(), timeline)
+    bad, every = (judge._World.of(contract().recorded(name), contract(), timeline) for name in (ERRORS, REQUESTS))
+    checked = 0
+    for at in seen(timeline).scraped[-40:]:
+        # Right after a scrape began it may have been seen or not.
+        instant = at + 0.01
+        share, errors, requests = world.at(instant), bad.at(instant), every.at(instant)
+        if share is None or errors is None or requests is None or not errors.high:
+            continue
+        checked += 1
+        assert share.holds(errors.high / requests.low)
+        assert share.holds(errors.low / requests.high)
+
+    assert checked > 10
+
+
+def test_each_kind_of_error_is_a_series_of_its_own() -> None:
+    """
+    A call given up and one that failed are never one counter, which decides how far Prometheus extends it to the left.
+    """
+    timeline = recorded()
+    world = judge._World.of(contract().recorded(ERRORS), contract(), timeline)
+
+    assert set(world.ended.values()) == {"failed", "given up"}
+    assert world.nobody
+    assert not world.nobody & {"daily_brief", "librarian", "focus_guardrails", "boot_hardening"}

@@ -2,9 +2,8 @@
 What every steady test judges: plain load, failures that page nobody, slow answers that page nobody, fewer users.
 
 A fifth of the calls fail for four minutes: two errors a minute, a third of the alert's threshold. One call of forty
-hangs meanwhile until the gateway gives it up. Then two of three
-calls wait eight seconds, two less than the alert's threshold. At last only three users are left for longer than the
-five minutes after which a user counts as gone.
+hangs meanwhile until the gateway gives it up. Then two of three calls wait eight seconds, two less than the alert's
+threshold. At last only three users are left for longer than the five minutes after which a user counts as gone.
 """
 
 from __future__ import annotations
@@ -34,9 +33,7 @@ STEADY = Program(
     name="steady",
     phases=(
         Phase(name="calm", load=LOAD, lasts=timedelta(minutes=6)),
-        Phase(
-            name="failures", load=LOAD, lasts=timedelta(minutes=4), faults=(ServerErrors(share=0.2, hanging=1 / 40),)
-        ),
+        Phase(name="failures", load=LOAD, lasts=timedelta(minutes=4), faults=(FAILING,)),
         # Eleven in a round: two of each three calls meet every agent, as does each fifth.
         Phase(name="slow", load=LOAD, lasts=timedelta(minutes=3), faults=(SlowAnswers(share=2 / 3, seconds=8),)),
         Phase(name="after", load=replace(LOAD, users=3), lasts=timedelta(minutes=7)),

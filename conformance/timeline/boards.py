@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from conformance.timeline.metrics import Billed
 from fixtures.load.witness import Sighting
 
 
@@ -52,6 +53,20 @@ class Paid:
     completion_tokens: int
     stalled: bool = False
     """Whether the model server let it wait."""
+
+
+def paid(billed: Iterable[Billed]) -> tuple[Paid, ...]:
+    """The same of what the model server recorded of requests."""
+    return tuple(
+        Paid(
+            request_id=each.request_id,
+            model=each.model,
+            prompt_tokens=each.prompt_tokens,
+            completion_tokens=each.completion_tokens,
+            stalled=each.stalled,
+        )
+        for each in billed
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
