@@ -366,7 +366,7 @@ def _absent(request: Request, stray: Trace | None, seen: TracesSeen, faults: _Fa
     faults.add(
         "there is no trace",
         Finding(
-            expected=f"trace {request.trace_id}",
+            expected=f"trace {request.trace_id or 'of its own: its client named none'}",
             observed=f"not found up to {at(seen.looked)}, though {BACKEND} shows what was sent after it",
             query=_query(seen, request.trace_id),
             clients=_clients(request),
@@ -395,10 +395,11 @@ def _entry(case: _Case, faults: _Faults) -> TracedSpan:
     # Of twins, the one that has the calls below it.
     entry = min(tops, key=lambda each: (each.start, -len(_below(case.trace, each))))
     if not below:
+        wanted = f"parent {client}, from the request's traceparent" if client else "no parent: its client named none"
         faults.of(
             case,
             "the trace does not hang below the client's span",
-            expected=f"parent {client}, from the request's traceparent",
+            expected=wanted,
             observed=f"{entry.name} has the parent {entry.parent_id or 'none'}",
         )
     again = below if len(below) > 1 else [each for each in spans if each.name == entry.name]

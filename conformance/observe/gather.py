@@ -187,6 +187,7 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
     with Client("receivers", backends.urls["receivers"]) as client:
         every: tuple[Notification, ...] = reading.of(lambda: received(client), ())
         notifications = tuple(each for each in every if each.at >= deed.told_since)
+    seen_traces = _traces(deed, backends) if "traces" in deed.signals else None
     return Timeline(
         schema=SCHEMA,
         program=deed.program,
@@ -197,7 +198,7 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
         scrape_interval=deed.scrape_interval,
         evaluation_interval=deed.evaluation_interval,
         phases=deed.phases,
-        ledger=deed.ledger,
+        ledger=deed.ledger if seen_traces is None else traced(deed.ledger, seen_traces.begun),
         config=deed.config,
         needs=deed.needs,
         alerts=alerts,
@@ -220,7 +221,7 @@ def timeline(deed: Deed, backends: Backends) -> Timeline:
         attempts=deed.attempts,
         health=_health(deed, backends),
         metrics=seen_metrics,
-        traces=_traces(deed, backends) if "traces" in deed.signals else None,
+        traces=seen_traces,
         logs=_logs(deed, backends) if "logs" in deed.signals else None,
         boards=_boards(deed, backends, deed.screen) if deed.screen is not None and arrival.ok else None,
         queries={
@@ -245,6 +246,14 @@ def _traces(deed: Deed, backends: Backends) -> TracesSeen:
     ports = {SAMPLING: backends.ports["sampling"], QUERYING: backends.ports["query"]}
     with Client("jaeger", backends.urls["jaeger"]) as client:
         return traces(client, deed.ledger, sent=deed.sent, ports=ports)
+
+
+def traced(ledger: Ledger, begun: Mapping[str, str]) -> Ledger:
+    """The ledger with the traces that the service began for clients which named none."""
+    requests = (
+        replace(each, trace_id=begun[each.request_id]) if each.request_id in begun else each for each in ledger.requests
+    )
+    return replace(ledger, requests=tuple(requests))
 
 
 def _logs(deed: Deed, backends: Backends) -> LogsSeen:

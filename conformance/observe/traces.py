@@ -14,7 +14,7 @@ from fixtures.load.ledger import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from fixtures.load.ledger import Ledger
+    from fixtures.load.ledger import Ledger, Request
 
 QUERY = "/api/traces"
 BATCH = 100
@@ -89,7 +89,8 @@ def traces(
 
     What is not there when the budget is spent is missing. `ports` gives the address of each documented port.
     """
-    answered = {each.trace_id: each.finished for each in ledger.outcome(Outcome.SUCCESS, Outcome.ERROR).requests}
+    executed = ledger.outcome(Outcome.SUCCESS, Outcome.ERROR).requests
+    answered = {each.trace_id: each.finished for each in executed if each.trace_id}
     own = {each.trace_id: clock.now() for each in sent if not each.refused}
     search = _Search(wanted={**answered, **dict.fromkeys(own, 0.0)}, open={*answered, *own})
     # With nothing to look for, the query port is asked once all the same.
@@ -97,10 +98,12 @@ def traces(
     troubles = [search.trouble] if search.trouble else []
     services: tuple[str, ...] = ()
     strays: tuple[Trace, ...] = ()
+    begun: dict[str, Trace] = {}
     try:
         services = _services(client)
         if any(trace_id not in search.found for trace_id in answered):
             strays = _strays(client, ledger, services)
+        begun = _begun(client, [each for each in executed if not each.trace_id], services, budget=budget)
     except ObserveError as error:
         troubles.append(str(error))
     found = {trace_id: trace for trace_id, trace in search.found.items() if trace_id in answered}
@@ -108,7 +111,8 @@ def traces(
     last = max(answered, key=lambda trace_id: answered[trace_id], default="")
     return TracesSeen(
         services=services,
-        traces=tuple(found.values()),
+        traces=(*found.values(), *begun.values()),
+        begun={request_id: trace.trace_id for request_id, trace in begun.items()},
         strays=strays,
         ports=(
             *(_found_again(each, search) for each in sent),
@@ -213,6 +217,27 @@ def _services(client: Client) -> tuple[str, ...]:
     return tuple(sorted(str(each) for each in answer.get("data") or ()))
 
 
+def _begun(client: Client, requests: Sequence[Request], services: Sequence[str], *, budget: float) -> dict[str, Trace]:
+    """By request whose client named no trace: the one that the service began, found by its id and its time."""
+    found: dict[str, Trace] = {}
+
+    def look() -> bool:
+        for request in requests:
+            for service in services if request.request_id not in found else ():
+                span = {"start": str(round(request.sent * 1e6)), "end": str(round(request.finished * 1e6))}
+                answer = client.json(QUERY, {"service": service, "limit": str(STRAYS), **span})
+                own = [trace for trace in _read(client, answer, {}).values() if request.request_id in _values(trace)]
+                found.update((request.request_id, trace) for trace in own)
+        return len(found) == len(requests)
+
+    wait.until(look, bool, budget=budget, every=patience.SETTLE)
+    return found
+
+
+def _values(trace: Trace) -> set[str]:
+    return {value for span in trace.spans for value in span.attributes.values()}
+
+
 def _strays(client: Client, ledger: Ledger, services: Sequence[str]) -> tuple[Trace, ...]:
     """Traces under other ids, of any service, one of whose values is the id of one of the ledger's requests."""
     requests = {each.request_id for each in ledger.requests}
@@ -222,8 +247,7 @@ def _strays(client: Client, ledger: Ledger, services: Sequence[str]) -> tuple[Tr
     for service in services:
         answer = client.json(QUERY, {"service": service, "limit": str(STRAYS), **span})
         for trace in _read(client, answer, {}).values():
-            values = {value for each in trace.spans for value in each.attributes.values()}
-            if trace.trace_id not in own and values & requests:
+            if trace.trace_id not in own and _values(trace) & requests:
                 found[trace.trace_id] = trace
     return tuple(found.values())
 

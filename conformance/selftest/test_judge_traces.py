@@ -13,6 +13,7 @@ import pytest
 from conformance.contract.load import load
 from conformance.judge import traces as judges
 from conformance.judge.verdict import Status
+from conformance.observe import gather
 from conformance.observe import traces as observing
 from conformance.observe.client import Client, ObserveError
 from conformance.observe.traces import SentSpan
@@ -764,6 +765,63 @@ def test_traces_under_other_ids_are_found_by_the_request_they_name() -> None:
 
     assert statuses(seen) == dict.fromkeys(ALL, Status.HOLDS) | {LEDGER: Status.BROKEN}
     assert "the trace is under another id than the client's (200 of 200)" in verdicts[LEDGER].reason
+
+
+def unasked(parent: str = "") -> tuple[Timeline, list[Trace]]:
+    """The run as if the client of its tenth request traced nothing, and what the service began for it."""
+    tenth = RUN.ledger.requests[9]
+    request = replace(tenth, trace_id="", span_id="")
+    requests = tuple(request if each is tenth else each for each in RUN.ledger.requests)
+    begun = []
+    for trace in traced(RUN).traces:
+        if trace.trace_id != tenth.trace_id:
+            begun.append(trace)
+            continue
+        roots = tuple(
+            replace(span, parent_id=parent) if span.parent_id == tenth.span_id else span for span in trace.spans
+        )
+        begun.append(replace(trace, trace_id="f" * 32, spans=roots))
+    return replace(RUN, ledger=Ledger(requests=requests)), [*begun, *(own_trace(each) for each in OWN)]
+
+
+def heard(of: Timeline, kept: Sequence[Trace]) -> Timeline:
+    seen = observed(Jaeger(kept), of=of)
+    return replace(seen, ledger=gather.traced(seen.ledger, traced(seen).begun))
+
+
+def test_the_trace_of_a_client_that_names_none_is_the_one_that_the_service_began() -> None:
+    """
+    It is found by the request's id, is the request's from then on, and begins with the service's own span.
+    """
+    of, kept = unasked()
+    seen = heard(of, kept)
+
+    assert traced(seen).begun == {RUN.ledger.requests[9].request_id: "f" * 32}
+    assert seen.ledger.requests[9].trace_id == "f" * 32
+    assert statuses(seen) == dict.fromkeys(ALL, Status.HOLDS)
+
+
+def test_a_service_that_traces_only_whom_it_is_asked_to_is_found() -> None:
+    """
+    Most clients name no trace: a service that keeps none for them keeps next to none.
+    """
+    of, kept = unasked()
+    verdicts = judged(heard(of, [each for each in kept if each.trace_id != "f" * 32]))
+
+    assert verdicts[LEDGER].status is Status.BROKEN
+    assert "there is no trace (1 of 200)" in verdicts[LEDGER].reason
+    assert "trace of its own: its client named none" in verdicts[LEDGER].text()
+
+
+def test_a_trace_that_the_service_began_hangs_below_nothing() -> None:
+    """
+    A parent that nobody named is one that nobody will find.
+    """
+    of, kept = unasked(parent="a" * 16)
+    verdicts = judged(heard(of, kept))
+
+    assert verdicts[LEDGER].status is Status.BROKEN
+    assert "no parent: its client named none" in verdicts[LEDGER].text()
 
 
 def test_a_jaeger_that_lags_is_waited_for() -> None:

@@ -102,6 +102,20 @@ async def test_clients_make_mistakes_evenly_and_of_each_kind_in_turn() -> None:
 
 
 @pytest.mark.asyncio
+async def test_some_clients_trace_nothing() -> None:
+    """
+    They name no trace, and the ledger knows none.
+    """
+    service = Service()
+    ledger = await sent(service, replace(LOAD, untraced=5))
+    untraced = {n for n, each in enumerate(ledger.requests) if not each.trace_id}
+    heard = {each.headers["X-Request-ID"] for each in service.heard if "traceparent" not in each.headers}
+
+    assert untraced == {4, 9, 14, 19}
+    assert heard == {ledger.requests[n].request_id for n in untraced}
+
+
+@pytest.mark.asyncio
 async def test_a_request_carries_the_ids_that_the_ledger_notes() -> None:
     """
     The service hears the request id and the trace context under which the ledger keeps the request.

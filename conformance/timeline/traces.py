@@ -64,7 +64,8 @@ class TracesSeen:
     The traces of the ledger's requests, and strays: other traces that name one of its request ids.
 
     `answers` says that the backend had taken in what was sent after the run: only then is a trace that is not there
-    lost. `troubles` are why something could not be read.
+    lost. `begun` has the trace that the service began, by request whose client named none. `troubles` are why something
+    could not be read.
     """
 
     services: tuple[str, ...]
@@ -74,4 +75,5 @@ class TracesSeen:
     answers: bool
     looked: float
     query: str
+    begun: Mapping[str, str] = field(default_factory=dict)
     troubles: tuple[str, ...] = ()
