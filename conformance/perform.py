@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 SHORTEST = 1.5
 """
-Real seconds below which no time-out of a gateway is set, whatever the tempo: a shorter one tells of a machine that
+Real seconds below which no time-out that is given in the document's time is set: a shorter one tells of a machine that
 stood still, and what was given up may have been answered and billed.
 """
 

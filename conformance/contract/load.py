@@ -307,7 +307,7 @@ def _alert(entry: Reader, routing: _Routing) -> AlertPromise:
 def _metrics(document: Reader, jobs: Sequence[str]) -> Metrics:
     entries = document.sequence("metrics")
     promises = tuple(_metric(entry) for entry in entries)
-    recorded_entries = document.sequence("recorded") if document.has("recorded") else ()
+    recorded_entries = document.sequence("recorded")
     recorded = tuple(_recorded(entry) for entry in recorded_entries)
     rest = document.mapping("undocumented")
     words = document.mapping("words")

@@ -203,7 +203,8 @@ def _reachable(story: _Story, faults: _Faults) -> None:
         # What was refused was never executed, and leaves no trace.
         return
     if story.trace is None or not story.trace.spans:
-        faults.add("there is no trace", expected=f"trace {request.trace_id}", observed="none", clients=clients)
+        wanted = f"trace {request.trace_id or 'of its own: its client named none'}"
+        faults.add("there is no trace", expected=wanted, observed="none", clients=clients)
         return
     named = {name for span in story.trace.spans for name in span.attributes}
     if not any(story.id in span.attributes.values() for span in story.trace.spans):

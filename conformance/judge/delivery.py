@@ -93,7 +93,7 @@ def delivered(alert: AlertPromise, receiver: ReceiverPromise, timing: Timing, ti
         instants: tuple[float, ...] = (fired,) if state == "firing" else (fired, story.firing[-1])
         findings += _wrong_text(alert, timeline, accepted[0], state, instants)
         read += mislabelled(first, severity=alert.shipped.labels.get("severity", ""))
-        read += mistitled(first, name=alert.name, summary=alert.shipped.annotations.get("summary", ""))
+        read += mistitled(first, name=alert.name, summary=_plain(alert.shipped.annotations.get("summary", "")))
     read += mistimed(receiver, timing, timeline)
     findings += read
     if held_up := _held_up(timeline, late, findings):
@@ -194,6 +194,11 @@ def _address(receiver: ReceiverPromise, timeline: Timeline) -> str:
     if receiver.endpoint.removeprefix("mailto:") in timeline.config.alertmanager_shipped:
         return "alertmanager.yml"
     return f"alertmanager.yml: does not name {receiver.endpoint}"
+
+
+def _plain(summary: str) -> str:
+    """A summary, where it is the same text in every page; one that is made for each is no name."""
+    return "" if "{{" in summary else summary
 
 
 def _wrong_text(

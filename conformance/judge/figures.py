@@ -110,8 +110,11 @@ def agrees(promise: MetricPromise, metrics: Metrics, timeline: Timeline, *, quie
     if reasons or seen is None:
         return unproven(clause, "; ".join(reasons))
     page = seen.pages[-1]
+    spared = quiet and relation is LedgerRelation.ERRORS and not len(timeline.ledger.outcome(Outcome.ERROR))
     silent = all(sample.value == 0 for sample in page.named(promise.name))
-    if quiet and silent and relation is LedgerRelation.ERRORS and not len(timeline.ledger.outcome(Outcome.ERROR)):
+    # A series may be born with its first event; its name is there before it.
+    told = form.own(promise, page) or form.declares(promise, page)
+    if spared and silent and told and not form.refused(page):
         return holds(clause, observations=len(timeline.ledger), reason="no request failed, none was counted")
     if form.refused(page) or not form.own(promise, page):
         return unproven(clause, f"{promise.name} cannot be read on the page: see metric/{promise.name}")

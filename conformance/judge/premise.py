@@ -127,7 +127,7 @@ def excused(verdict: Verdict, timelines: Iterable[Timeline]) -> Verdict:
     The verdict, but unproven instead of broken where the machine had nothing left to give while it was measured.
 
     What nobody had the time to do is not told apart then from what is not done. What was shipped, or is configured, is
-    read and not measured, and what is counted wrongly when all is over is so at any speed.
+    read and not measured; what is counted wrongly when all is over, or called well while it is away, is at any speed.
     """
     read = verdict.lasting or verdict.clause.endswith(("/shipped", "alert/undocumented"))
     if verdict.status is not Status.BROKEN or read:

@@ -82,7 +82,7 @@ def mistitled(page: Notification, *, name: str, summary: str = "") -> Iterator[F
     # The end of an incident is shown under the summary of its beginning.
     ends = page.receiver == "pagerduty" and page.body.get("event_action") != "trigger"
     said = heading(page)
-    if page.receiver in HEADINGS and not ends and not names(said, name) and not (summary and summary in said):
+    if page.receiver in HEADINGS and not ends and not names(said, name) and not (summary and names(said, summary)):
         yield Finding(
             expected=f"a notification whose {HEADINGS[page.receiver]} names {name}",
             observed=f"one at {at(page.at)}: {said[:200]!r}",

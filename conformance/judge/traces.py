@@ -131,7 +131,11 @@ def execute_agent(promise: SpanPromise, timeline: Timeline) -> Verdict:
 
 
 def ledger(promise: Traces, timeline: Timeline) -> Verdict:
-    """Each executed request has its trace: once, in time, below the client's span, with its outcome and its calls."""
+    """
+    Each executed request has its trace: once, in time, below the client's span, with its outcome and its calls.
+
+    Where the client named none it is one that the service began, and hangs below nothing.
+    """
     clause = "trace/ledger"
     seen, reasons = _seen(timeline)
     executed = _executed(timeline)
@@ -368,7 +372,9 @@ def _absent(request: Request, stray: Trace | None, seen: TracesSeen, faults: _Fa
         Finding(
             expected=f"trace {request.trace_id or 'of its own: its client named none'}",
             observed=f"not found up to {at(seen.looked)}, though {BACKEND} shows what was sent after it",
-            query=_query(seen, request.trace_id),
+            query=_query(seen, request.trace_id)
+            if request.trace_id
+            else f"those between {at(request.sent)} and {at(request.finished)} that name {request.request_id}",
             clients=_clients(request),
         ),
     )

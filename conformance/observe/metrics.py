@@ -102,8 +102,7 @@ def observe(
             )
     unread: list[Track] | None = None
     unscraped: list[Track] = []
-    # Names of series are never special in a regular expression; of none there is nothing to ask.
-    selector = f'{{__name__=~"{"|".join(recorded) or "none"}"}}'
+    selector = f'{{__name__=~"{"|".join(recorded)}"}}'
     kept = asking("prometheus", lambda: _tracks(prometheus, selector, start, end), unread)
     since, up = start - max(recorded.values(), default=0.0), f'up{{job="{GATEWAY}"}}'
     scrapes = asking("prometheus", lambda: _tracks(prometheus, up, since, end), unscraped)

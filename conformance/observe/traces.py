@@ -1,4 +1,8 @@
-"""What a Jaeger says: the trace of each answered request, strays that name one, and the suite's own spans by port."""
+"""
+What a Jaeger says: the trace of each answered request, strays that name one, and the suite's own spans by port.
+
+Of a request whose client named no trace it is the one that the service began.
+"""
 
 from __future__ import annotations
 
@@ -93,17 +97,21 @@ def traces(
     answered = {each.trace_id: each.finished for each in executed if each.trace_id}
     own = {each.trace_id: clock.now() for each in sent if not each.refused}
     search = _Search(wanted={**answered, **dict.fromkeys(own, 0.0)}, open={*answered, *own})
+    until = clock.mono() + budget
     # With nothing to look for, the query port is asked once all the same.
     wait.until(lambda: search.look(client), bool, budget=budget, every=patience.SETTLE)
     troubles = [search.trouble] if search.trouble else []
     services: tuple[str, ...] = ()
     strays: tuple[Trace, ...] = ()
-    begun: dict[str, Trace] = {}
+    begun = _Begun(requests=[each for each in executed if not each.trace_id])
     try:
         services = _services(client)
         if any(trace_id not in search.found for trace_id in answered):
             strays = _strays(client, ledger, services)
-        begun = _begun(client, [each for each in executed if not each.trace_id], services, budget=budget)
+        if services:
+            left = max(0.0, until - clock.mono())
+            wait.until(lambda: begun.look(client, services), bool, budget=left, every=patience.SETTLE)
+            troubles += [begun.trouble] if begun.trouble else []
     except ObserveError as error:
         troubles.append(str(error))
     found = {trace_id: trace for trace_id, trace in search.found.items() if trace_id in answered}
@@ -111,8 +119,8 @@ def traces(
     last = max(answered, key=lambda trace_id: answered[trace_id], default="")
     return TracesSeen(
         services=services,
-        traces=(*found.values(), *begun.values()),
-        begun={request_id: trace.trace_id for request_id, trace in begun.items()},
+        traces=(*found.values(), *begun.found.values()),
+        begun={request_id: trace.trace_id for request_id, trace in begun.found.items()},
         strays=strays,
         ports=(
             *(_found_again(each, search) for each in sent),
@@ -217,21 +225,40 @@ def _services(client: Client) -> tuple[str, ...]:
     return tuple(sorted(str(each) for each in answer.get("data") or ()))
 
 
-def _begun(client: Client, requests: Sequence[Request], services: Sequence[str], *, budget: float) -> dict[str, Trace]:
+@dataclass(kw_only=True, slots=True)
+class _Begun:
     """By request whose client named no trace: the one that the service began, found by its id and its time."""
-    found: dict[str, Trace] = {}
 
-    def look() -> bool:
-        for request in requests:
-            for service in services if request.request_id not in found else ():
-                span = {"start": str(round(request.sent * 1e6)), "end": str(round(request.finished * 1e6))}
-                answer = client.json(QUERY, {"service": service, "limit": str(STRAYS), **span})
-                own = [trace for trace in _read(client, answer, {}).values() if request.request_id in _values(trace)]
-                found.update((request.request_id, trace) for trace in own)
-        return len(found) == len(requests)
+    requests: Sequence[Request]
+    found: dict[str, Trace] = field(default_factory=dict)
+    absent_until: dict[str, float] = field(default_factory=dict)
+    trouble: str = ""
 
-    wait.until(look, bool, budget=budget, every=patience.SETTLE)
-    return found
+    def look(self, client: Client, services: Sequence[str]) -> bool:
+        """One look at all that were not found yet; True when none is left."""
+        try:
+            for request in self.requests:
+                if request.request_id not in self.found:
+                    self._look(client, services, request)
+        except ObserveError as error:
+            self.trouble = str(error)
+            return False
+        self.trouble = ""
+        return len(self.found) == len(self.requests)
+
+    def _look(self, client: Client, services: Sequence[str], request: Request) -> None:
+        at, ids = clock.now(), {request.request_id, request.answered_id or request.request_id}
+        span = {"start": str(round(request.sent * 1e6)), "end": str(round(request.finished * 1e6))}
+        own: list[Trace] = []
+        for service in services:
+            answer = client.json(QUERY, {"service": service, "limit": str(STRAYS), **span})
+            own += [trace for trace in _read(client, answer, {}).values() if ids & _values(trace)]
+        if not own:
+            self.absent_until[request.request_id] = at
+            return
+        # What a service does for a request in a trace of its own comes after the request's.
+        first = min(own, key=lambda trace: min(span.start for span in trace.spans))
+        self.found[request.request_id] = replace(first, absent_until=self.absent_until.get(request.request_id, 0.0))
 
 
 def _values(trace: Trace) -> set[str]:

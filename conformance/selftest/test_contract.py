@@ -771,7 +771,7 @@ KEYS = [(name, path) for name in DOCUMENTS for path in _keys(TREES[name])]
 SPELT = [(name, path) for name, path in KEYS if "environment" not in path[:-1]]
 # What may be left out: what the guide need not say. A correction may add an annotation that the guide lacks.
 OPTIONAL = {"port", "defect", "window", "database", "value", "blind"}
-OPTIONAL_OF_A_METRIC = {"labels", "ledger", "recorded"}
+OPTIONAL_OF_A_METRIC = {"labels", "ledger"}
 # Most panels may not be empty.
 OPTIONAL_OF_A_PANEL = {"quiet"}
 ADDED = ("alerts", 0, "documented", "annotations", "description")

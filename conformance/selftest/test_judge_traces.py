@@ -589,7 +589,12 @@ class Jaeger:
             errors = [{"msg": "trace not found", "traceID": each} for each in ids if each not in self.kept]
             return httpx.Response(200, json=self.bend({"data": found, "errors": errors or None}))
         service = ask.url.params["service"]
-        found = [as_jaeger(each) for each in self.kept.values() if each.spans[0].service == service]
+        start, end = (int(ask.url.params[name]) / 1e6 for name in ("start", "end"))
+        found = [
+            as_jaeger(each)
+            for each in self.kept.values()
+            if each.spans[0].service == service and any(start <= span.start <= end for span in each.spans)
+        ]
         return httpx.Response(200, json=self.bend({"data": found, "errors": None}))
 
     def client(self) -> Client:
@@ -798,6 +803,51 @@ def test_the_trace_of_a_client_that_names_none_is_the_one_that_the_service_began
 
     assert traced(seen).begun == {RUN.ledger.requests[9].request_id: "f" * 32}
     assert seen.ledger.requests[9].trace_id == "f" * 32
+    assert statuses(seen) == dict.fromkeys(ALL, Status.HOLDS)
+
+
+def test_a_search_that_fails_once_is_made_again() -> None:
+    """
+    It is no fault of the port that answers, and what was found before is kept.
+    """
+    of, kept = unasked()
+    tried = 0
+
+    def once(answer: dict[str, Any]) -> object:
+        nonlocal tried
+        found = answer["data"]
+        searched = bool(found) and isinstance(found[0], dict) and found[0]["traceID"] == "f" * 32
+        tried += searched
+        return {"data": None, "errors": [{"msg": "busy"}]} if searched and tried == 1 else answer
+
+    with Jaeger(kept, bend=once).client() as client:
+        ports = {observing.QUERYING: "127.0.0.1:1"}
+        seen = observing.traces(client, of.ledger, sent=OWN, ports=ports, budget=20.0)
+
+    assert tried == 2
+    assert seen.troubles == ()
+    assert set(seen.begun.values()) == {"f" * 32}
+    assert all(each.found and not each.refused for each in seen.ports)
+
+
+def test_the_first_of_several_traces_that_name_a_request_is_its_own() -> None:
+    """
+    What a service does later on in a trace of its own is beside the request.
+    """
+    of, kept = unasked()
+    request = of.ledger.requests[9]
+    later = TracedSpan(
+        span_id="e" * 16,
+        parent_id="",
+        name="beside",
+        service="osmen-gateway",
+        start=request.finished - 1e-4,
+        seconds=0.001,
+        attributes={"request": request.request_id},
+    )
+    seen = heard(of, [*kept, Trace(trace_id="e" * 32, spans=(later,))])
+
+    assert traced(seen).begun == {request.request_id: "f" * 32}
     assert statuses(seen) == dict.fromkeys(ALL, Status.HOLDS)
 
 

@@ -36,7 +36,7 @@ def test_each_request_of_the_clients_has_its_trace(
     contract: Contract, timelines: Mapping[str, Timeline], prove: Callable[[Verdict], None]
 ) -> None:
     """
-    It is found once and in time, below the client's span, with the outcome that the client saw and every call.
+    It is found once and in time, below the span of a client that has one, with the outcome and every call.
     """
     prove(traces.ledger(contract.traces, timelines["steady"]))
 
