@@ -129,8 +129,7 @@ def excused(verdict: Verdict, timelines: Iterable[Timeline]) -> Verdict:
     What nobody had the time to do is not told apart then from what is not done. What was shipped, or is configured, is
     read and not measured; what is counted wrongly when all is over, or called well while it is away, is at any speed.
     """
-    read = verdict.lasting or verdict.clause.endswith(("/shipped", "alert/undocumented"))
-    if verdict.status is not Status.BROKEN or read:
+    if verdict.status is not Status.BROKEN or verdict.lasting:
         return verdict
     timelines = tuple(timelines)
     most = max((in_use(each) or 0.0 for each in timelines), default=0.0)

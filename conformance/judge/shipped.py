@@ -43,6 +43,7 @@ def shipped(alert: AlertPromise, timing: Timing, timeline: Timeline) -> Verdict:
             Finding(
                 expected=f"one alert {alert.name}", observed=f"{places}; alerts there: {', '.join(names) or 'none'}"
             ),
+            lasting=True,
         )
     name, rule = found[0]
     findings = [*_against_contract(alert, rule, name), *_of_group(files[name], rule, timing)]
@@ -64,6 +65,7 @@ def shipped(alert: AlertPromise, timing: Timing, timeline: Timeline) -> Verdict:
             clause,
             f"differs from the document in {len(findings)} parts" if len(findings) > 1 else "differs from the document",
             *findings,
+            lasting=True,
         )
     return holds(
         clause,
@@ -106,7 +108,7 @@ def undocumented(alerts: Sequence[AlertPromise], timeline: Timeline) -> Verdict:
         if each.health != "ok" or each.last_error
     ]
     if findings:
-        return broken(clause, "holds more than is documented, or what is not evaluated", *findings)
+        return broken(clause, "holds more than is documented, or what is not evaluated", *findings, lasting=True)
     return holds(
         clause,
         observations=len(written),

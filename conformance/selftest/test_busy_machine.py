@@ -404,7 +404,7 @@ def test_nothing_excuses_what_was_shipped_and_nothing_holds_for_it() -> None:
     """
     full = used(timelines()["steady"], 1.0)
     others = [
-        broken("alert/HighErrorRate/shipped", "is another rule", observations=1),
+        broken("alert/HighErrorRate/shipped", "is another rule", observations=1, lasting=True),
         broken("metric/osmen_errors_total/ledger", "does not count what happened", observations=1, lasting=True),
         broken("target/docker", "is not scraped as often as documented", observations=1, lasting=True),
         unproven("alert/HighErrorRate/for", "a premise failed"),
